@@ -1,0 +1,18 @@
+/*
+ * hook: named points at which a test build can stop a process. In a build without OXV_TEST_HOOKS
+ * (every build that is installed) the macro is empty and nothing of this is compiled.
+ */
+#ifndef OXV_BASE_HOOK_H
+#define OXV_BASE_HOOK_H
+
+#ifdef OXV_TEST_HOOKS
+/*
+ * If the environment has OXV_HOOK="<name>:<n>", the n-th arrival (from 1) at that name ends the
+ * process by SIGKILL. OXV_HOOK="<name>:fail:<n>" makes the call return -1 with errno EIO instead.
+ */
+int oxv_hook(const char *name);
+#else
+#define oxv_hook(name) 0
+#endif
+
+#endif

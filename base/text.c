@@ -1,0 +1,371 @@
+#include "base/text.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <time.h>
+
+enum oxv_status
+oxv_format(char *out, size_t out_size, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    int n = vsnprintf(out, out_size, fmt, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= out_size) {
+        if (out_size > 0) {
+            out[0] = '\0';
+        }
+        return OXV_E_LIMIT;
+    }
+    return OXV_OK;
+}
+
+enum oxv_status
+oxv_text_copy(struct oxv_view from, char *out, size_t out_size)
+{
+    if (out_size == 0) {
+        return OXV_E_LIMIT;
+    }
+    out[0] = '\0';
+    if (from.len >= out_size) {
+        return OXV_E_LIMIT;
+    }
+    if (from.len == 0) {
+        return OXV_OK;
+    }
+    if (memchr(from.data, 0, from.len) != NULL) {
+        return OXV_E_FORMAT;
+    }
+    memcpy(out, from.data, from.len);
+    out[from.len] = '\0';
+    return OXV_OK;
+}
+
+/* The length of the sequence that starts at `at`, or 0 where it is ill-formed. */
+static size_t
+utf8_sequence_len(struct oxv_view text, size_t at)
+{
+    const uint8_t *p = text.data + at;
+    size_t left = text.len - at;
+    size_t len;
+    uint8_t second_min = 0x80;
+    uint8_t second_max = 0xbf;
+
+    if (p[0] < 0x80) {
+        return 1;
+    }
+    if (p[0] >= 0xc2 && p[0] <= 0xdf) {
+        len = 2;
+    } else if (p[0] >= 0xe0 && p[0] <= 0xef) {
+        len = 3;
+        second_min = p[0] == 0xe0 ? 0xa0 : 0x80;
+        second_max = p[0] == 0xed ? 0x9f : 0xbf;
+    } else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
+        len = 4;
+        second_min = p[0] == 0xf0 ? 0x90 : 0x80;
+        second_max = p[0] == 0xf4 ? 0x8f : 0xbf;
+    } else {
+        return 0;
+    }
+    if (left < len || p[1] < second_min || p[1] > second_max) {
+        return 0;
+    }
+    for (size_t i = 2; i < len; i++) {
+        if (p[i] < 0x80 || p[i] > 0xbf) {
+            return 0;
+        }
+    }
+    return len;
+}
+
+size_t
+oxv_utf8_prefix_len(struct oxv_view text)
+{
+    size_t at = 0;
+
+    while (at < text.len) {
+        size_t len = utf8_sequence_len(text, at);
+
+        if (len == 0) {
+            return at;
+        }
+        at += len;
+    }
+    return at;
+}
+
+bool
+oxv_is_utf8(struct oxv_view text)
+{
+    return oxv_utf8_prefix_len(text) == text.len;
+}
+
+bool
+oxv_is_printable_utf8(struct oxv_view text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < 0x20 || text.data[i] == 0x7f) {
+            return false;
+        }
+    }
+    return oxv_is_utf8(text);
+}
+
+bool
+oxv_parse_decimal(struct oxv_view text, uint64_t max, uint64_t *out)
+{
+    uint64_t value = 0;
+
+    if (text.len == 0 || (text.len > 1 && text.data[0] == '0')) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return false;
+        }
+        if (__builtin_mul_overflow(value, 10u, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(text.data[i] - '0'), &value)) {
+            return false;
+        }
+    }
+    if (value > max) {
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+void
+oxv_write_hex(struct oxv_writer *w, struct oxv_view bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < bytes.len; i++) {
+        oxv_write_u8(w, (uint8_t)digits[bytes.data[i] >> 4]);
+        oxv_write_u8(w, (uint8_t)digits[bytes.data[i] & 15]);
+    }
+}
+
+bool
+oxv_parse_hex(struct oxv_view text, uint8_t *out, size_t out_len)
+{
+    size_t len;
+
+    if (text.len != 2 * out_len) {
+        return false;
+    }
+    return sodium_hex2bin(out, out_len, (const char *)text.data, text.len, NULL, &len, NULL) == 0 &&
+           len == out_len;
+}
+
+void
+oxv_write_base64(struct oxv_writer *w, struct oxv_view bytes)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint8_t *place = oxv_write_reserve(w, (bytes.len + 2) / 3 * 4);
+
+    if (place == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        size_t n = bytes.len - i < 3 ? bytes.len - i : 3;
+        uint32_t group = (uint32_t)bytes.data[i] << 16;
+
+        group |= n > 1 ? (uint32_t)bytes.data[i + 1] << 8 : 0;
+        group |= n > 2 ? (uint32_t)bytes.data[i + 2] : 0;
+        *place++ = (uint8_t)alphabet[group >> 18];
+        *place++ = (uint8_t)alphabet[group >> 12 & 63];
+        *place++ = n > 1 ? (uint8_t)alphabet[group >> 6 & 63] : (uint8_t)'=';
+        *place++ = n > 2 ? (uint8_t)alphabet[group & 63] : (uint8_t)'=';
+    }
+}
+
+bool
+oxv_parse_base64(struct oxv_view text, uint8_t *out, size_t out_max, size_t *out_len)
+{
+    if (text.len == 0) {
+        *out_len = 0;
+        return true;
+    }
+    size_t len;
+    const char *end;
+
+    if (sodium_base642bin(out, out_max, (const char *)text.data, text.len, NULL, &len, &end,
+                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        end != (const char *)text.data + text.len) {
+        return false;
+    }
+    *out_len = len;
+    return true;
+}
+
+static void
+write_json_control(struct oxv_writer *w, uint8_t c)
+{
+    static const char short_escape[] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'
+    };
+
+    if (c < sizeof short_escape && short_escape[c] != 0) {
+        oxv_write_u8(w, '\\');
+        oxv_write_u8(w, (uint8_t)short_escape[c]);
+        return;
+    }
+    oxv_write_text(w, "\\u00");
+    oxv_write_hex(w, oxv_view(&c, 1));
+}
+
+void
+oxv_write_json_string(struct oxv_writer *w, struct oxv_view text)
+{
+    size_t run = 0; /* start of the bytes that need no escape */
+
+    if (!oxv_is_utf8(text)) {
+        w->failed = true;
+        return;
+    }
+    oxv_write_u8(w, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+
+        if (c >= 0x20 && c != '"' && c != '\\') {
+            continue;
+        }
+        oxv_write_view(w, oxv_view(text.data + run, i - run));
+        run = i + 1;
+        if (c < 0x20) {
+            write_json_control(w, c);
+        } else {
+            oxv_write_u8(w, '\\');
+            oxv_write_u8(w, c);
+        }
+    }
+    oxv_write_view(w, oxv_view_from(text, run));
+    oxv_write_u8(w, '"');
+}
+
+void
+oxv_format_timestamp(uint64_t time_us, char out[OXV_TIMESTAMP_BYTES])
+{
+    time_t seconds = (time_t)(time_us / 1000000u);
+    struct tm tm;
+
+    if (gmtime_r(&seconds, &tm) == NULL ||
+        oxv_format(out, OXV_TIMESTAMP_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%06uZ",
+                   tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                   (unsigned)(time_us % 1000000u)) != OXV_OK) {
+        oxv_bug("time stamp beyond the year 9999");
+    }
+}
+
+static bool
+read_digits(struct oxv_reader *r, size_t count, int min, int max, int *out)
+{
+    struct oxv_view v;
+    int value = 0;
+
+    if (!oxv_read_view(r, count, &v)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (v.data[i] < '0' || v.data[i] > '9') {
+            return false;
+        }
+        value = value * 10 + (v.data[i] - '0');
+    }
+    *out = value;
+    return value >= min && value <= max;
+}
+
+static bool
+read_char(struct oxv_reader *r, char wanted)
+{
+    uint8_t c;
+
+    return oxv_read_u8(r, &c) && c == (uint8_t)wanted;
+}
+
+static bool
+read_fraction(struct oxv_reader *r, uint64_t *us)
+{
+    uint64_t scale = 100000;
+
+    *us = 0;
+    if (oxv_reader_at_end(r) || r->left.data[0] != '.') {
+        return true;
+    }
+    if (!read_char(r, '.') || oxv_reader_at_end(r) || r->left.data[0] < '0' ||
+        r->left.data[0] > '9') {
+        return false;
+    }
+    while (!oxv_reader_at_end(r) && r->left.data[0] >= '0' && r->left.data[0] <= '9') {
+        uint8_t digit;
+
+        if (scale == 0 || !oxv_read_u8(r, &digit)) {
+            return false;
+        }
+        *us += scale * (uint64_t)(digit - '0');
+        scale /= 10;
+    }
+    return true;
+}
+
+static bool
+read_zone(struct oxv_reader *r, int64_t *offset_s)
+{
+    uint8_t sign;
+    int hours;
+    int minutes;
+
+    if (!oxv_read_u8(r, &sign)) {
+        return false;
+    }
+    if (sign == 'Z') {
+        *offset_s = 0;
+        return true;
+    }
+    if ((sign != '+' && sign != '-') || !read_digits(r, 2, 0, 23, &hours) || !read_char(r, ':') ||
+        !read_digits(r, 2, 0, 59, &minutes)) {
+        return false;
+    }
+    *offset_s = (int64_t)hours * 3600 + (int64_t)minutes * 60;
+    if (sign == '-') {
+        *offset_s = -*offset_s;
+    }
+    return true;
+}
+
+bool
+oxv_parse_timestamp(struct oxv_view text, uint64_t *time_us)
+{
+    struct oxv_reader r = oxv_reader(text);
+    struct tm tm = { 0 };
+    uint64_t fraction_us = 0;
+    int64_t offset_s = 0;
+
+    if (!read_digits(&r, 4, 1970, 9999, &tm.tm_year) || !read_char(&r, '-') ||
+        !read_digits(&r, 2, 1, 12, &tm.tm_mon) || !read_char(&r, '-') ||
+        !read_digits(&r, 2, 1, 31, &tm.tm_mday)) {
+        return false;
+    }
+    if (!oxv_reader_at_end(&r) &&
+        (!read_char(&r, 'T') || !read_digits(&r, 2, 0, 23, &tm.tm_hour) || !read_char(&r, ':') ||
+         !read_digits(&r, 2, 0, 59, &tm.tm_min) || !read_char(&r, ':') ||
+         !read_digits(&r, 2, 0, 59, &tm.tm_sec) || !read_fraction(&r, &fraction_us) ||
+         !read_zone(&r, &offset_s) || !oxv_reader_at_end(&r))) {
+        return false;
+    }
+    int day = tm.tm_mday;
+
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    int64_t seconds = (int64_t)timegm(&tm) - offset_s;
+
+    if (tm.tm_mday != day || seconds < 0) { /* the 31st of April became the 1st of May */
+        return false;
+    }
+    *time_us = (uint64_t)seconds * 1000000u + fraction_us;
+    return true;
+}
