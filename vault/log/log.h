@@ -1,0 +1,120 @@
+/*
+ * log: the writer's side of the access log (design.md 7): entries are gathered, then made durable
+ * as one group by one write and one fdatasync, then the caller releases its answers.
+ *
+ * Once a write or a sync has failed the log is broken for good: every later call fails, nothing is
+ * retried; recovery happens at the next open.
+ */
+#ifndef OXV_VAULT_LOG_LOG_H
+#define OXV_VAULT_LOG_LOG_H
+
+#include "base/secret.h"
+#include "vault/log/entry.h"
+
+#define OXV_LOG_SEGMENT_ENTRIES  65536u
+#define OXV_LOG_ORIGIN_MAX_BYTES 96u  /* "oxvault/<32 hex>/<32 hex>" and its NUL */
+#define OXV_LOG_VKEY_MAX_BYTES   200u /* "name+hash+key" and its NUL */
+#define OXV_LOG_WRAP_KEY_BYTES   32u
+
+struct oxv_log;
+
+/* Told once at open. All counts are since the last clean commit. */
+struct oxv_log_opened {
+    uint64_t torn_bytes;      /* bytes put aside; 0 where the log ended cleanly */
+    uint64_t torn_offset;     /* in the segment that was torn */
+    char torn_file[96];       /* where they were put, below log/ */
+    uint64_t last_cfg;        /* highest cfg of a change entry that has no change.undone, 0: none */
+    uint64_t last_done_cfg;   /* highest cfg of a change.done entry, 0: none */
+    char last_cfg_digest[65]; /* its cfg_digest, hex */
+};
+
+/*
+ * Makes the log of a new vault below the directory vault_fd: log/, origin, genesis.vkey,
+ * epoch.key (wrapped under wrap_key) and the first segment with entry 0 committed. `first` is
+ * entry 0 and carries vault, node and origin. The key's C2SP verifier key is left in vkey.
+ * All files and directories are synced.
+ *   OXV_E_CONFLICT  there is a log already
+ */
+OXV_MUST_USE enum oxv_status oxv_log_create(int vault_fd, const struct oxv_entry *first,
+                                            const struct oxv_secret *wrap_key,
+                                            char vkey[OXV_LOG_VKEY_MAX_BYTES], struct oxv_err *err);
+
+/*
+ * Opens the log for writing: reads it whole, checks it (hashes everywhere; signatures of the newest
+ * segment and of the last commit of each older one), puts a torn tail aside and then appends a
+ * log.recovery entry for it (committed with the next group). `genesis_vkey` is the key the vault
+ * remembers.
+ *   OXV_E_FORGED    a bad byte before the last valid commit, or another key: *err says entry,
+ *                   file and byte
+ *   OXV_E_CONFLICT  another process holds the log (lock)
+ *   OXV_E_LOCKED    epoch.key does not open under wrap_key
+ */
+OXV_MUST_USE enum oxv_status oxv_log_open(int vault_fd, const char *genesis_vkey,
+                                          const struct oxv_secret *wrap_key, struct oxv_log **out,
+                                          struct oxv_log_opened *opened, struct oxv_err *err);
+
+/* Wipes the key. Uncommitted entries are dropped. NULL is fine. */
+void oxv_log_free(struct oxv_log *log);
+
+/*
+ * Adds an entry to the open group; nothing is written yet. Gives it seq, time and mono_us, none of
+ * which ever decreases. *index is its leaf index.
+ *   OXV_E_LIMIT   the entry is longer than OXV_LOG_ENTRY_MAX_BYTES
+ *   OXV_E_IO      the log is broken
+ */
+OXV_MUST_USE enum oxv_status oxv_log_append(struct oxv_log *log, const struct oxv_entry *entry,
+                                            uint64_t *index);
+
+/* How many entries wait in the open group. */
+size_t oxv_log_waiting(const struct oxv_log *log);
+
+/*
+ * Makes the group durable: lines and commit line in one write, one fdatasync (two of each where
+ * the group crosses a segment's end). Only after OXV_OK may answers leave. An empty group is OXV_OK
+ * and does nothing. A failure breaks the log.
+ */
+OXV_MUST_USE enum oxv_status oxv_log_commit(struct oxv_log *log, struct oxv_err *err);
+
+bool oxv_log_is_broken(const struct oxv_log *log);
+
+/* Committed entries, and committed bytes of the newest segment. */
+uint64_t oxv_log_size(const struct oxv_log *log);
+uint64_t oxv_log_segment_bytes(const struct oxv_log *log);
+uint64_t oxv_log_commits(const struct oxv_log *log);
+const char *oxv_log_origin(const struct oxv_log *log);
+/* The head: RFC 6962 root over the committed entries. */
+void oxv_log_root(const struct oxv_log *log, uint8_t root[32]);
+
+/*
+ * For readers: opens the segment that holds entry `index` read-only. *first is the index of its
+ * first entry, *bytes how many bytes of it are committed now. The caller owns *fd.
+ *   OXV_E_NOT_FOUND  there is no such entry yet
+ */
+OXV_MUST_USE enum oxv_status oxv_log_open_segment(const struct oxv_log *log, uint64_t index,
+                                                  int *fd, uint64_t *first, uint64_t *bytes,
+                                                  struct oxv_err *err);
+
+/*
+ * While sealed: events go to log/pending, unsigned, one fdatasync each, 64 KiB at most, then they
+ * are only counted. vault_fd is the vault's directory.
+ */
+struct oxv_log_pending;
+OXV_MUST_USE enum oxv_status oxv_log_pending_open(int vault_fd, struct oxv_log_pending **out,
+                                                  struct oxv_err *err);
+void oxv_log_pending_free(struct oxv_log_pending *pending);
+OXV_MUST_USE enum oxv_status oxv_log_pending_add(struct oxv_log_pending *pending,
+                                                 const struct oxv_entry *entry,
+                                                 struct oxv_err *err);
+/*
+ * After unseal: appends what waits there to the open group, marked `unsigned_since`, and one entry
+ * with a count for what was only counted. The file is emptied by oxv_log_pending_clear() once the
+ * group is committed; a kill between the two repeats the entries, it never loses one.
+ */
+OXV_MUST_USE enum oxv_status oxv_log_pending_take(int vault_fd, struct oxv_log *log, size_t *count,
+                                                  struct oxv_err *err);
+OXV_MUST_USE enum oxv_status oxv_log_pending_clear(int vault_fd, struct oxv_err *err);
+
+OXV_DEFINE_OWNER(oxv_log);
+OXV_DEFINE_OWNER(oxv_log_pending);
+
+#endif

@@ -1,0 +1,48 @@
+/* verify: checks a copy of a log folder offline, trusting only the key it is given. */
+#ifndef OXV_VAULT_LOG_VERIFY_H
+#define OXV_VAULT_LOG_VERIFY_H
+
+#include "vault/log/log.h"
+
+/* One thing that is wrong. Borrowed for the call. */
+struct oxv_log_finding {
+    const char *code; /* stable: "root_mismatch", "bad_signature", "bad_entry", "torn_tail", ... */
+    const char *file; /* below the log folder, e.g. "seg/000000000000.jsonl" */
+    uint64_t entry;   /* leaf index that is concerned */
+    uint64_t offset;  /* byte offset in the file */
+    const char *reason; /* one line for people */
+};
+
+typedef void (*oxv_log_finding_fn)(void *ctx, const struct oxv_log_finding *finding);
+
+struct oxv_log_verdict {
+    uint64_t entries; /* checked and covered by a valid commit */
+    uint64_t commits;
+    uint64_t epochs;
+    uint64_t findings;
+    uint64_t first_time_us, last_time_us;
+    char origin[OXV_LOG_ORIGIN_MAX_BYTES];
+    uint8_t root[32];
+    bool writer_active; /* the writer's lock is held: bytes after the last commit are no finding */
+    bool key_from_folder; /* the caller sets it; the text of the verdict then warns */
+};
+
+/*
+ * Checks the folder `log_path`: origin, every line's canonical form and order, every root, every
+ * commit signature, the chain of keys from `vkey` (the text of genesis.vkey) on. Stops at the
+ * first fault of the entries' chain; reports it through `found`. Constant memory. Where the
+ * writer's lock is held and the tail looks torn, it rereads once.
+ *   OXV_OK        no finding
+ *   OXV_E_FORGED  one or more findings
+ *   OXV_E_FORMAT  the key is not a verifier key
+ *   OXV_E_IO, OXV_E_NOT_FOUND  the folder cannot be read
+ */
+OXV_MUST_USE enum oxv_status oxv_log_verify(const char *log_path, struct oxv_view vkey,
+                                            oxv_log_finding_fn found, void *ctx,
+                                            struct oxv_log_verdict *verdict, struct oxv_err *err);
+
+/* The fingerprint an admin reads out to an auditor: "SHA256:" and base64 without padding. */
+OXV_MUST_USE enum oxv_status oxv_log_vkey_fingerprint(struct oxv_view vkey, char *out,
+                                                      size_t out_size);
+
+#endif
