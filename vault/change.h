@@ -1,0 +1,53 @@
+/*
+ * change: one admin change, all or nothing. Order (design.md 5.2), kept by the keeper:
+ *   1 begin, put and remove        (an open SQLite transaction)
+ *   2 prepare                      (the new counter and digest)
+ *   3 the log entries with cfg and cfg_digest, durable
+ *   4 commit                       (SQLite commit; the loaded records change here)
+ *   5 change.done, durable
+ *   6 the answer
+ */
+#ifndef OXV_VAULT_CHANGE_H
+#define OXV_VAULT_CHANGE_H
+
+#include "vault/vault.h"
+
+struct oxv_change;
+
+/* OXV_E_BUSY where a change is open already. */
+OXV_MUST_USE enum oxv_status oxv_change_begin(struct oxv_vault *vault, struct oxv_change **out,
+                                              struct oxv_err *err);
+
+/*
+ * Puts a row. *id 0 makes a new one and is set; else that row is replaced (OXV_E_NOT_FOUND where it
+ * does not exist). Unique: connection name, caller name, caller uid, admin uid (OXV_E_CONFLICT).
+ * `secret` may be NULL: a new row has an empty secret part, a replaced one keeps its own.
+ */
+OXV_MUST_USE enum oxv_status oxv_change_put(struct oxv_change *change, enum oxv_table table,
+                                            uint64_t *id, const void *record, const void *secret,
+                                            struct oxv_err *err);
+/*
+ * Adds a seal for this vault. The root key is not in memory: `existing` opens a seal again to get
+ * it, for this call only.
+ */
+OXV_MUST_USE enum oxv_status oxv_change_add_seal(struct oxv_change *change,
+                                                 const struct oxv_seal_input *existing,
+                                                 const struct oxv_seal_input *added,
+                                                 const struct oxv_seal_record *added_record,
+                                                 uint64_t *id, struct oxv_err *err);
+/* Removing a connection or a caller removes its grants too. The last seal or admin: OXV_E_CONFLICT.
+ */
+OXV_MUST_USE enum oxv_status oxv_change_remove(struct oxv_change *change, enum oxv_table table,
+                                               uint64_t id, struct oxv_err *err);
+
+/* Afterwards nothing can be put any more. digest_hex: 64 characters and NUL. */
+OXV_MUST_USE enum oxv_status oxv_change_prepare(struct oxv_change *change, uint64_t *counter,
+                                                char digest_hex[65], struct oxv_err *err);
+/* Frees *change in any case and sets it to NULL. OXV_E_STORE: nothing was changed. */
+OXV_MUST_USE enum oxv_status oxv_change_commit(struct oxv_change **change, struct oxv_err *err);
+/* Rolls back unless committed. NULL is fine. */
+void oxv_change_free(struct oxv_change *change);
+
+OXV_DEFINE_OWNER(oxv_change);
+
+#endif
