@@ -33,17 +33,18 @@ oxv_field_set_view(const struct oxv_field *field, void *out, struct oxv_view val
 }
 
 static bool
-list_is_well_formed(struct oxv_view list)
+list_is_well_formed(struct oxv_view list, bool pairs)
 {
     struct oxv_reader r = oxv_reader(list);
     struct oxv_view item;
+    size_t count = 0;
 
-    while (!oxv_reader_at_end(&r)) {
+    for (; !oxv_reader_at_end(&r); count++) {
         if (!oxv_read_view16(&r, &item)) {
             return false;
         }
     }
-    return true;
+    return !pairs || count % 2 == 0;
 }
 
 static bool
@@ -52,11 +53,18 @@ view_follows(const struct oxv_field *field, struct oxv_view value)
     if (value.len < field->min || value.len > field->max) {
         return false;
     }
-    if (field->type == OXV_FIELD_TEXT) {
+    switch (field->type) {
+    case OXV_FIELD_TEXT:
         return oxv_is_printable_utf8(value);
-    }
-    if (field->type == OXV_FIELD_LIST) {
-        return list_is_well_formed(value);
+    case OXV_FIELD_STRING:
+        return oxv_is_utf8(value) && (value.len == 0 || memchr(value.data, 0, value.len) == NULL);
+    case OXV_FIELD_LIST:
+        return list_is_well_formed(value, false);
+    case OXV_FIELD_PAIRS:
+        return list_is_well_formed(value, true);
+    case OXV_FIELD_BYTES:
+    case OXV_FIELD_U64:
+        break;
     }
     return true;
 }

@@ -5,8 +5,10 @@
  * its tag: u8 tag, u32 length, that many bytes.
  *   U64   8 bytes, big-endian
  *   TEXT  well-formed UTF-8 without C0 controls and DEL
+ *   STRING well-formed UTF-8 without NUL: what a JSON string can hold
  *   BYTES any bytes
  *   LIST  items, each u16 length and that many bytes
+ *   PAIRS a LIST with an even number of items: name, value, name, value
  * Rules, all enforced by the decoder, so that each value has exactly one encoding:
  *  1. tags ascend strictly; an unknown tag is refused
  *  2. an optional field that is zero or empty is absent; a required field is present
@@ -20,10 +22,12 @@
 #include "base/status.h"
 
 enum oxv_field_type {
-    OXV_FIELD_U64,   /* struct member: uint64_t */
-    OXV_FIELD_TEXT,  /* struct oxv_view */
-    OXV_FIELD_BYTES, /* struct oxv_view */
-    OXV_FIELD_LIST,  /* struct oxv_view over the encoded items, to be read by oxv_list_next() */
+    OXV_FIELD_U64,    /* struct member: uint64_t */
+    OXV_FIELD_TEXT,   /* struct oxv_view */
+    OXV_FIELD_BYTES,  /* struct oxv_view */
+    OXV_FIELD_STRING, /* struct oxv_view */
+    OXV_FIELD_PAIRS,  /* struct oxv_view, as LIST */
+    OXV_FIELD_LIST,   /* struct oxv_view over the encoded items, to be read by oxv_list_next() */
 };
 
 struct oxv_field {
