@@ -73,25 +73,27 @@ struct protocol {
     size_t count;
 };
 
+static void
+add_protocol(struct protocol *out, bool wanted, const char *name, struct oxv_view value)
+{
+    if (wanted) {
+        out->items[out->count++] =
+            (struct oxv_oauth1_parameter){ .name = oxv_view_text(name), .value = value };
+    }
+}
+
 static struct protocol
 protocol_parameters(const struct oxv_oauth1_request *request, struct oxv_view timestamp)
 {
-    const struct oxv_oauth1_parameter all[] = {
-        { oxv_view("oauth_consumer_key", 18), request->consumer_key },
-        { oxv_view("oauth_token", 11), request->token },
-        { oxv_view("oauth_signature_method", 22),
-          oxv_view_text(oxv_signature_method_name(request->signature_method)) },
-        { oxv_view("oauth_timestamp", 15), timestamp },
-        { oxv_view("oauth_nonce", 11), request->nonce },
-        { oxv_view("oauth_version", 13), oxv_view("1.0", 3) },
-    };
     struct protocol out = { .count = 0 };
+    const char *method = oxv_signature_method_name(request->signature_method);
 
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (i != 1 || request->token.len > 0) {
-            out.items[out.count++] = all[i];
-        }
-    }
+    add_protocol(&out, true, "oauth_consumer_key", request->consumer_key);
+    add_protocol(&out, request->token.len > 0, "oauth_token", request->token);
+    add_protocol(&out, true, "oauth_signature_method", oxv_view_text(method));
+    add_protocol(&out, true, "oauth_timestamp", timestamp);
+    add_protocol(&out, true, "oauth_nonce", request->nonce);
+    add_protocol(&out, !request->without_version, "oauth_version", oxv_view_text("1.0"));
     return out;
 }
 

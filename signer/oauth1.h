@@ -33,6 +33,7 @@ struct oxv_oauth1_request {
     uint64_t timestamp; /* seconds since 1970 */
     enum oxv_signature_method signature_method;
     struct oxv_view extra; /* LIST like form: further protocol parameters, e.g. oauth_callback */
+    bool without_version;  /* leaves oauth_version out, as the examples of RFC 5849 do */
 };
 
 struct oxv_oauth1_parameter {
