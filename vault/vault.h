@@ -33,9 +33,9 @@ struct oxv_grant {
     uint64_t id;
     uint64_t version;
     struct oxv_grant_record record;
-    /* Token bucket; the keeper's, carried over by id when the grant is unchanged. */
-    uint64_t bucket_level_us;
-    uint64_t bucket_time_us;
+    /* The keeper's token bucket (GCRA, nanoseconds since boot); kept while the grant is unchanged. */
+
+    uint64_t bucket_full_at_ns;
 };
 struct oxv_admin {
     uint64_t id;
