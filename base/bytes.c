@@ -41,6 +41,22 @@ oxv_view_from(struct oxv_view whole, size_t from)
     return oxv_view(whole.data + from, whole.len - from);
 }
 
+struct oxv_view
+oxv_view_slice(struct oxv_view whole, size_t from, size_t len)
+{
+    struct oxv_view rest = oxv_view_from(whole, from);
+
+    return oxv_view(rest.data, len < rest.len ? len : rest.len);
+}
+
+size_t
+oxv_view_find(struct oxv_view whole, uint8_t byte)
+{
+    const uint8_t *place = whole.len == 0 ? NULL : memchr(whole.data, byte, whole.len);
+
+    return place == NULL ? whole.len : (size_t)(place - whole.data);
+}
+
 bool
 oxv_read_view(struct oxv_reader *r, size_t len, struct oxv_view *out)
 {

@@ -38,6 +38,10 @@ int oxv_view_compare(struct oxv_view a, struct oxv_view b);
 bool oxv_view_has_prefix(struct oxv_view whole, const char *prefix);
 /* The bytes from..end; `from` beyond the end gives an empty view. */
 struct oxv_view oxv_view_from(struct oxv_view whole, size_t from);
+/* At most `len` bytes from `from`; what lies beyond the end is not there. */
+struct oxv_view oxv_view_slice(struct oxv_view whole, size_t from, size_t len);
+/* The offset of the first such byte, or whole.len. */
+size_t oxv_view_find(struct oxv_view whole, uint8_t byte);
 
 struct oxv_reader {
     struct oxv_view left;
