@@ -10,7 +10,10 @@
 #include "base/status.h"
 
 #define OXV_LOG_FORMAT_VERSION  1u
-#define OXV_LOG_ENTRY_MAX_BYTES 16384u /* a line, without its newline */
+#define OXV_LOG_ENTRY_MAX_BYTES 16384u                    /* a line, without its newline */
+#define OXV_LOG_PATH_MAX_BYTES  2048u                     /* of `path`; the emitter shortens it */
+#define OXV_LOG_INTEGER_MAX     ((UINT64_C(1) << 53) - 1) /* what every JSON reader can hold */
+#define OXV_LOG_BOOT_CHARS      32u
 
 /* The closed list of entry types; names as in oxv_entry_type_name(). */
 enum oxv_entry_type {
@@ -38,10 +41,11 @@ enum oxv_entry_type {
     OXV_ENTRY_GRANT_REMOVE,
     OXV_ENTRY_ADMIN_ADD, /* "admin.add" */
     OXV_ENTRY_ADMIN_REMOVE,
-    OXV_ENTRY_SIGN,     /* "sign": one signature, or one refused request */
-    OXV_ENTRY_PEER,     /* "peer": a peer without rights at a door */
-    OXV_ENTRY_FRONTEND, /* "frontend": one broke the rules or died and was replaced */
-    OXV_ENTRY_ADMIN,    /* "admin": a refused request at the admin door */
+    OXV_ENTRY_SIGN,        /* "sign": one signature, or one refused request */
+    OXV_ENTRY_PEER,        /* "peer": a peer without rights at a door */
+    OXV_ENTRY_FRONTEND,    /* "frontend": one broke the rules or died and was replaced */
+    OXV_ENTRY_ADMIN,       /* "admin": a refused request at the admin door */
+    OXV_ENTRY_LOG_PENDING, /* "log.pending": events while sealed of which only the number is left */
     OXV_ENTRY_TYPE_END,
 };
 
@@ -111,9 +115,39 @@ const char *oxv_outcome_name(uint64_t outcome);
 
 /*
  * Appends the line for an entry, without newline: RFC 8785, keys in byte order. Makes the writer
- * fail where a text is not well-formed or the line exceeds OXV_LOG_ENTRY_MAX_BYTES.
+ * fail where a text is not well-formed or has a control character, a hex text is not lower-case hex
+ * of at most 64 characters, a number exceeds OXV_LOG_INTEGER_MAX, there is no type, or the line
+ * exceeds OXV_LOG_ENTRY_MAX_BYTES. What it writes, oxv_entry_check() accepts.
  */
 void oxv_entry_write(struct oxv_writer *w, const struct oxv_entry *entry,
                      const struct oxv_entry_place *place);
+
+/*
+ * A line as read back. Views borrow the line and hold the text between the quotes as it stands, so
+ * a quote or backslash still has its backslash. happened_us stays 0.
+ */
+struct oxv_entry_line {
+    struct oxv_entry entry;
+    struct oxv_view boot;
+    uint64_t seq;
+    uint64_t epoch;
+    uint64_t time_us;
+    uint64_t mono_us;
+    uint64_t v;
+};
+
+/* Where a line broke a rule, and which. The reason is a literal. */
+struct oxv_entry_fault {
+    size_t offset;
+    const char *reason;
+};
+
+/*
+ * Is `line` (without newline) one that oxv_entry_write() can write? Checks the form to the byte:
+ * known keys, each once, in byte order; types; ranges; no escape but of quote and backslash.
+ *   OXV_E_FORMAT  it is not: *fault says where and why; *out is untouched
+ */
+OXV_MUST_USE enum oxv_status oxv_entry_check(struct oxv_view line, struct oxv_entry_line *out,
+                                             struct oxv_entry_fault *fault);
 
 #endif
