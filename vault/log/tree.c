@@ -1,0 +1,131 @@
+#include "vault/log/tree.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+struct oxv_hasher {
+    EVP_MD *md;
+    EVP_MD_CTX *ctx;
+};
+
+void
+oxv_hasher_free(struct oxv_hasher *hasher)
+{
+    if (hasher == NULL) {
+        return;
+    }
+    EVP_MD_CTX_free(hasher->ctx);
+    EVP_MD_free(hasher->md);
+    free(hasher);
+}
+
+struct oxv_hasher *
+oxv_hasher_new(void)
+{
+    OXV_AUTO(oxv_hasher_freep) struct oxv_hasher *hasher = calloc(1, sizeof *hasher);
+
+    if (hasher == NULL) {
+        return NULL;
+    }
+    hasher->md = EVP_MD_fetch(NULL, "SHA256", NULL);
+    hasher->ctx = EVP_MD_CTX_new();
+    if (hasher->md == NULL || hasher->ctx == NULL ||
+        EVP_DigestInit_ex(hasher->ctx, hasher->md, NULL) != 1) {
+        return NULL;
+    }
+    return oxv_hasher_take(&hasher);
+}
+
+/* Hashing memory with a context that worked before cannot fail. */
+static void
+begin(struct oxv_hasher *hasher, struct oxv_view prefix)
+{
+    if (EVP_DigestInit_ex(hasher->ctx, NULL, NULL) != 1 ||
+        EVP_DigestUpdate(hasher->ctx, prefix.data, prefix.len) != 1) {
+        oxv_bug("SHA-256 failed");
+    }
+}
+
+static void
+end(struct oxv_hasher *hasher, struct oxv_view bytes, uint8_t out[OXV_HASH_BYTES])
+{
+    if (EVP_DigestUpdate(hasher->ctx, bytes.data, bytes.len) != 1 ||
+        EVP_DigestFinal_ex(hasher->ctx, out, NULL) != 1) {
+        oxv_bug("SHA-256 failed");
+    }
+}
+
+void
+oxv_hash_leaf(struct oxv_hasher *hasher, struct oxv_view leaf, uint8_t out[OXV_HASH_BYTES])
+{
+    static const uint8_t prefix = 0x00;
+
+    begin(hasher, oxv_view(&prefix, 1));
+    end(hasher, leaf, out);
+}
+
+void
+oxv_hash_node(struct oxv_hasher *hasher, const uint8_t left[OXV_HASH_BYTES],
+              const uint8_t right[OXV_HASH_BYTES], uint8_t out[OXV_HASH_BYTES])
+{
+    uint8_t both[1 + OXV_HASH_BYTES];
+
+    both[0] = 0x01;
+    memcpy(both + 1, left, OXV_HASH_BYTES);
+    begin(hasher, oxv_view(both, sizeof both));
+    end(hasher, oxv_view(right, OXV_HASH_BYTES), out);
+}
+
+void
+oxv_hash_bytes(struct oxv_hasher *hasher, struct oxv_view bytes, uint8_t out[OXV_HASH_BYTES])
+{
+    begin(hasher, oxv_view("", 0));
+    end(hasher, bytes, out);
+}
+
+static bool
+has_level(const struct oxv_tree *tree, unsigned level)
+{
+    return (tree->size >> level & 1) != 0;
+}
+
+void
+oxv_tree_add(struct oxv_tree *tree, struct oxv_hasher *hasher, struct oxv_view leaf)
+{
+    uint8_t carry[OXV_HASH_BYTES];
+    unsigned level = 0;
+
+    if (tree->size == UINT64_MAX) {
+        oxv_bug("the tree is full");
+    }
+    oxv_hash_leaf(hasher, leaf, carry);
+    while (has_level(tree, level)) {
+        oxv_hash_node(hasher, tree->hash[level], carry, carry);
+        level++;
+    }
+    memcpy(tree->hash[level], carry, OXV_HASH_BYTES);
+    tree->size++;
+}
+
+void
+oxv_tree_root(const struct oxv_tree *tree, struct oxv_hasher *hasher, uint8_t out[OXV_HASH_BYTES])
+{
+    uint8_t root[OXV_HASH_BYTES];
+    bool begun = false;
+
+    for (unsigned level = 0; level < OXV_TREE_MAX_LEVELS; level++) {
+        if (!has_level(tree, level)) {
+            continue;
+        }
+        if (begun) {
+            oxv_hash_node(hasher, tree->hash[level], root, root);
+        } else {
+            memcpy(root, tree->hash[level], OXV_HASH_BYTES);
+            begun = true;
+        }
+    }
+    if (!begun) {
+        oxv_hash_bytes(hasher, oxv_view("", 0), root);
+    }
+    memcpy(out, root, OXV_HASH_BYTES);
+}
