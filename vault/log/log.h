@@ -110,8 +110,8 @@ OXV_MUST_USE enum oxv_status oxv_log_pending_add(struct oxv_log_pending *pending
  * with a count for what was only counted. The file is emptied by oxv_log_pending_clear() once the
  * group is committed; a kill between the two repeats the entries, it never loses one.
  */
-OXV_MUST_USE enum oxv_status oxv_log_pending_take(int vault_fd, struct oxv_log *log, size_t *count,
-                                                  struct oxv_err *err);
+OXV_MUST_USE enum oxv_status oxv_log_pending_append(int vault_fd, struct oxv_log *log,
+                                                    size_t *count, struct oxv_err *err);
 OXV_MUST_USE enum oxv_status oxv_log_pending_clear(int vault_fd, struct oxv_err *err);
 
 OXV_DEFINE_OWNER(oxv_log);

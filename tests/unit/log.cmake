@@ -1,0 +1,1 @@
+oxv_unit_test(log_writer oxv_log)

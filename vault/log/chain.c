@@ -1,0 +1,229 @@
+#include "vault/log/chain.h"
+
+#include "base/text.h"
+
+void
+oxv_chain_init(struct oxv_chain *chain, struct oxv_hasher *hasher, const struct oxv_vkey *key,
+               enum oxv_chain_signatures signatures)
+{
+    *chain = (struct oxv_chain){ .hasher = hasher, .signatures = signatures };
+    memcpy(chain->origin, key->name, sizeof chain->origin);
+    memcpy(chain->public_key, key->public_key, sizeof chain->public_key);
+    oxv_tree_root(&chain->tree, hasher, chain->epoch_root);
+    memcpy(chain->root, chain->epoch_root, sizeof chain->root);
+}
+
+bool
+oxv_chain_is_committed(const struct oxv_chain *chain)
+{
+    return chain->committed == chain->tree.size;
+}
+
+static enum oxv_status
+refuse(struct oxv_chain_fault *fault, const char *code, const char *reason)
+{
+    *fault = (struct oxv_chain_fault){ .code = code, .reason = reason };
+    return OXV_E_FORGED;
+}
+
+static enum oxv_status
+refuse_group(struct oxv_chain_fault *fault, const char *code, const char *reason)
+{
+    (void)refuse(fault, code, reason);
+    fault->is_of_group = true;
+    return OXV_E_FORGED;
+}
+
+static enum oxv_status
+check_order(const struct oxv_chain *chain, const struct oxv_entry_line *line,
+            struct oxv_chain_fault *fault)
+{
+    bool same_boot = oxv_view_is(line->boot, chain->boot);
+
+    if (line->seq != chain->tree.size) {
+        return refuse(fault, "bad_order", "seq is not the number that must come next");
+    }
+    if (line->epoch != chain->epoch) {
+        return refuse(fault, "bad_epoch", "epoch is not the current one");
+    }
+    if (line->time_us < chain->last_time_us) {
+        return refuse(fault, "bad_order", "time goes back");
+    }
+    if (same_boot && line->mono_us < chain->last_mono_us) {
+        return refuse(fault, "bad_order", "mono_us goes back");
+    }
+    if (chain->tree.size >= chain->segment_first + OXV_LOG_SEGMENT_ENTRIES) {
+        return refuse(fault, "bad_segment", "the segment has more entries than it may");
+    }
+    return OXV_OK;
+}
+
+static enum oxv_status
+check_genesis(const struct oxv_chain *chain, const struct oxv_entry_line *line,
+              struct oxv_chain_fault *fault)
+{
+    bool is_first = chain->tree.size == 0;
+
+    if (is_first != (line->entry.type == OXV_ENTRY_LOG_GENESIS)) {
+        return refuse(fault, "bad_genesis", "log.genesis must be entry 0 and no other");
+    }
+    if (is_first && !oxv_view_is(line->entry.origin, chain->origin)) {
+        return refuse(fault, "wrong_origin", "entry 0 names another origin than the key");
+    }
+    return OXV_OK;
+}
+
+static enum oxv_status
+check_epoch_end(struct oxv_chain *chain, const struct oxv_entry_line *line,
+                struct oxv_chain_fault *fault)
+{
+    struct oxv_vkey next;
+
+    if (chain->closing) {
+        return refuse(fault, "bad_epoch", "log.epoch is not the last entry of its epoch");
+    }
+    if ((line->entry.type == OXV_ENTRY_LOG_EPOCH) != (line->entry.next_key.len > 0)) {
+        return refuse(fault, "bad_epoch", "next_key belongs to log.epoch, and to nothing else");
+    }
+    if (line->entry.type != OXV_ENTRY_LOG_EPOCH) {
+        return OXV_OK;
+    }
+    if (oxv_vkey_parse(line->entry.next_key, &next, NULL) != OXV_OK ||
+        strcmp(next.name, chain->origin) != 0) {
+        return refuse(fault, "bad_epoch", "next_key is no verifier key of this log");
+    }
+    if (memcmp(next.public_key, chain->public_key, sizeof next.public_key) == 0) {
+        return refuse(fault, "bad_epoch", "next_key is the key of the epoch that ends");
+    }
+    memcpy(chain->next_key, next.public_key, sizeof chain->next_key);
+    chain->closing = true;
+    return OXV_OK;
+}
+
+static void
+track_change(struct oxv_chain_cfg *cfg, const struct oxv_entry *entry)
+{
+    if (entry->cfg == 0) {
+        return;
+    }
+    if (entry->type == OXV_ENTRY_CHANGE_DONE) {
+        cfg->last_done = entry->cfg;
+        return;
+    }
+    if (entry->type == OXV_ENTRY_CHANGE_UNDONE) {
+        if (cfg->last == entry->cfg) {
+            cfg->last = cfg->before;
+            memcpy(cfg->last_digest, cfg->before_digest, sizeof cfg->last_digest);
+        }
+        return;
+    }
+    if (cfg->last != entry->cfg) { /* one change may be told by many entries */
+        cfg->before = cfg->last;
+        memcpy(cfg->before_digest, cfg->last_digest, sizeof cfg->before_digest);
+    }
+    cfg->last = entry->cfg;
+    if (oxv_text_copy(entry->cfg_digest, cfg->last_digest, sizeof cfg->last_digest) != OXV_OK) {
+        oxv_bug("a digest that was not checked");
+    }
+}
+
+static enum oxv_status
+feed_entry(struct oxv_chain *chain, struct oxv_view text, struct oxv_chain_fault *fault)
+{
+    struct oxv_entry_line line;
+    struct oxv_entry_fault form;
+
+    if (oxv_entry_check(text, &line, &form) != OXV_OK) {
+        *fault = (struct oxv_chain_fault){ .code = "bad_entry",
+                                           .reason = form.reason,
+                                           .offset = form.offset };
+        return OXV_E_FORGED;
+    }
+    enum oxv_status st = check_order(chain, &line, fault);
+
+    if (st == OXV_OK) {
+        st = check_genesis(chain, &line, fault);
+    }
+    if (st == OXV_OK) {
+        st = check_epoch_end(chain, &line, fault);
+    }
+    if (st != OXV_OK) {
+        return st;
+    }
+    oxv_tree_add(&chain->tree, chain->hasher, text);
+    chain->first_time_us = line.seq == 0 ? line.time_us : chain->first_time_us;
+    chain->last_time_us = line.time_us;
+    chain->last_mono_us = line.mono_us;
+    track_change(&chain->cfg, &line.entry);
+    return oxv_text_copy(line.boot, chain->boot, sizeof chain->boot);
+}
+
+static bool
+must_check_signature(const struct oxv_chain *chain)
+{
+    return chain->signatures == OXV_CHAIN_ALL_SIGNATURES || chain->closing ||
+           chain->tree.size == chain->segment_first + OXV_LOG_SEGMENT_ENTRIES;
+}
+
+static enum oxv_status
+check_commit(const struct oxv_chain *chain, const struct oxv_commit *commit,
+             struct oxv_chain_fault *fault)
+{
+    struct oxv_checkpoint stated = { .origin = chain->origin, .size = commit->size };
+    uint8_t root[OXV_HASH_BYTES];
+
+    memcpy(stated.root, commit->root, sizeof stated.root);
+    if (commit->epoch != chain->epoch) {
+        return refuse(fault, "bad_epoch", "a commit of another epoch");
+    }
+    if (commit->size != chain->tree.size || commit->size == chain->committed) {
+        return refuse(fault, "bad_commit", "the size in the commit line is not that of the log");
+    }
+    oxv_tree_root(&chain->tree, chain->hasher, root);
+    if (memcmp(root, commit->root, sizeof root) != 0) {
+        if (oxv_checkpoint_verify(&stated, chain->public_key, commit->signature)) {
+            return refuse_group(fault, "root_mismatch",
+                                "an entry was changed: the commit line is genuine and says so");
+        }
+        return refuse_group(fault, "root_mismatch",
+                            "root and signature of the commit line are not those of the entries");
+    }
+    if (must_check_signature(chain) &&
+        !oxv_checkpoint_verify(&stated, chain->public_key, commit->signature)) {
+        return refuse_group(fault, "bad_signature", "the commit is not signed by the epoch's key");
+    }
+    return OXV_OK;
+}
+
+static enum oxv_status
+feed_commit(struct oxv_chain *chain, struct oxv_view text, struct oxv_chain_fault *fault)
+{
+    struct oxv_commit commit;
+
+    if (!oxv_commit_parse(text, &commit)) {
+        return refuse(fault, "bad_commit", "a malformed commit line");
+    }
+    enum oxv_status st = check_commit(chain, &commit, fault);
+
+    if (st != OXV_OK) {
+        return st;
+    }
+    chain->committed = commit.size;
+    memcpy(chain->root, commit.root, sizeof chain->root);
+    chain->commits++;
+    if (chain->closing) {
+        chain->closing = false;
+        chain->epoch++;
+        chain->epoch_size = commit.size;
+        memcpy(chain->epoch_root, commit.root, sizeof chain->epoch_root);
+        memcpy(chain->public_key, chain->next_key, sizeof chain->public_key);
+    }
+    return OXV_OK;
+}
+
+enum oxv_status
+oxv_chain_feed(struct oxv_chain *chain, struct oxv_view line, struct oxv_chain_fault *fault)
+{
+    return oxv_commit_is_line(line) ? feed_commit(chain, line, fault)
+                                    : feed_entry(chain, line, fault);
+}

@@ -1,0 +1,71 @@
+/*
+ * chain: the rules of the log line by line, for the writer's start and for verify: order, epochs,
+ * keys, tree and commits. docs/log-format.md numbers the rules.
+ */
+#ifndef OXV_VAULT_LOG_CHAIN_H
+#define OXV_VAULT_LOG_CHAIN_H
+
+#include "vault/log/commit.h"
+#include "vault/log/entry.h"
+#include "vault/log/note.h"
+#include "vault/log/tree.h"
+
+enum oxv_chain_signatures {
+    OXV_CHAIN_ALL_SIGNATURES,
+    OXV_CHAIN_LAST_SIGNATURES, /* only of commits that end a segment or an epoch */
+};
+
+/* What the vault's records are compared with (design.md 5.2). */
+struct oxv_chain_cfg {
+    uint64_t last;      /* newest change that was not undone, 0: none */
+    uint64_t before;    /* the change before it */
+    uint64_t last_done; /* newest change.done, 0: none */
+    char last_digest[65];
+    char before_digest[65];
+};
+
+/* Plain data; may be copied to come back to a commit. The hasher is borrowed. */
+struct oxv_chain {
+    struct oxv_hasher *hasher;
+    enum oxv_chain_signatures signatures;
+    char origin[OXV_LOG_ORIGIN_MAX_BYTES];
+    uint8_t public_key[OXV_NOTE_PUBLIC_KEY_BYTES]; /* of the current epoch */
+    uint8_t next_key[OXV_NOTE_PUBLIC_KEY_BYTES];
+    bool closing; /* log.epoch was the last entry: only the final commit may follow */
+    uint64_t epoch;
+    uint64_t epoch_size; /* size and root at which the epoch began */
+    uint8_t epoch_root[OXV_HASH_BYTES];
+    struct oxv_tree tree; /* of all entries so far */
+    uint64_t committed;   /* size and root of the last commit */
+    uint8_t root[OXV_HASH_BYTES];
+    uint64_t commits;
+    uint64_t segment_first; /* index of the first entry of the current segment */
+    uint64_t first_time_us;
+    uint64_t last_time_us;
+    uint64_t last_mono_us;
+    char boot[OXV_LOG_BOOT_CHARS + 1];
+    struct oxv_chain_cfg cfg;
+};
+
+struct oxv_chain_fault {
+    const char *code; /* stable, see docs/log-format.md */
+    const char *reason;
+    size_t offset;    /* in the line */
+    bool is_of_group; /* some entry since the last commit is wrong, or the commit line is */
+};
+
+/* An empty log under this key, whose name is the origin. */
+void oxv_chain_init(struct oxv_chain *chain, struct oxv_hasher *hasher, const struct oxv_vkey *key,
+                    enum oxv_chain_signatures signatures);
+
+/*
+ * Takes the next line, without its newline.
+ *   OXV_E_FORGED  it breaks a rule: *fault; the chain is then of no more use
+ */
+OXV_MUST_USE enum oxv_status oxv_chain_feed(struct oxv_chain *chain, struct oxv_view line,
+                                            struct oxv_chain_fault *fault);
+
+/* Were all entries committed? */
+bool oxv_chain_is_committed(const struct oxv_chain *chain);
+
+#endif
