@@ -259,10 +259,13 @@ write_signature(struct oxv_writer *w, struct oxv_view signature)
     struct oxv_writer base64 = oxv_writer(buffer, sizeof buffer);
     struct oxv_view text;
 
-    oxv_write_base64(&base64, signature);
-    if (oxv_writer_finish(&base64, &text) != OXV_OK) {
+    if (signature.len > OXV_OAUTH1_SIGNATURE_MAX_BYTES) {
         w->failed = true;
         return;
+    }
+    oxv_write_base64(&base64, signature);
+    if (oxv_writer_finish(&base64, &text) != OXV_OK) {
+        oxv_bug("a signature is longer than its text");
     }
     oxv_write_text(w, "oauth_signature=\"");
     oxv_write_percent(w, text);

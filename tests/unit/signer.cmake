@@ -1,0 +1,8 @@
+oxv_unit_test(signer_chars oxv_signer)
+oxv_unit_test(signer_percent oxv_signer)
+oxv_unit_test(signer_url oxv_signer)
+oxv_unit_test(signer_sort oxv_signer)
+oxv_unit_test(signer_oauth1 oxv_signer PkgConfig::CJSON PkgConfig::CRYPTO)
+oxv_unit_test(signer_netsuite oxv_signer PkgConfig::CJSON PkgConfig::CRYPTO)
+oxv_unit_test(signer_nonce oxv_signer)
+oxv_unit_test(match oxv_match)
