@@ -1,0 +1,1 @@
+oxv_fuzz_target(json oxv_base)
