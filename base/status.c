@@ -15,6 +15,9 @@ make_printable(char *text)
     }
 }
 
+static void set_text(struct oxv_err *err, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
 static void
 set_text(struct oxv_err *err, const char *fmt, va_list args)
 {
