@@ -65,7 +65,7 @@ bool oxv_sandbox_wants_probe(int argc, char **argv);
 
 /*
  * Hardens this process, sets up the sandbox of `role` ("keeper", "frontend") and then tries what it
- * forbids, one line each on `out`: "name: denied (EPERM)" or "name: ALLOWED"; things the role must
+ * forbids, one line each on `out`: "name: denied (seccomp)" or "name: ALLOWED"; things the role must
  * be able to do as "name: works" or "name: BROKEN (EPERM)". `dir` is the keeper's vault directory,
  * NULL for a frontend. Where `only` is NULL a forbidden call gives an error instead of ending the
  * process, the one difference to the filter in use; else the filter is the one in use and nothing

@@ -1,0 +1,574 @@
+#include "service/sandbox/attempts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/io.h"
+
+/* Closes what should not have been opened; the result says that it was. */
+static long
+opened(int fd)
+{
+    return fd < 0 ? -1 : close(fd);
+}
+
+/* ---- files ---- */
+
+static long
+open_passwd(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return opened(open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+}
+
+static long
+open_root(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return opened(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+static long
+open_own_memory(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return opened(open("/proc/self/mem", O_RDWR | O_CLOEXEC));
+}
+
+static long
+open_null(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return opened(open("/dev/null", O_RDWR | O_CLOEXEC));
+}
+
+static long
+create_in_tmp(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return opened(open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+}
+
+static long
+open_above(const struct oxv_scene *scene)
+{
+    return opened(openat(scene->vault_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+static long
+create_above(const struct oxv_scene *scene)
+{
+    return opened(openat(scene->vault_fd, "../probe-outside", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+}
+
+static long
+create_by_old_descriptor(const struct oxv_scene *scene)
+{
+    return opened(openat(scene->outside_fd, "probe-outside", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+}
+
+static long
+mkdir_above(const struct oxv_scene *scene)
+{
+    return mkdirat(scene->vault_fd, "../probe-outside-directory", 0700);
+}
+
+static long
+move_out(const struct oxv_scene *scene)
+{
+    return renameat(scene->vault_fd, "probe-first", scene->vault_fd, "../probe-outside");
+}
+
+static long
+make_socket_file(const struct oxv_scene *scene)
+{
+    return mknodat(scene->vault_fd, "probe-socket", S_IFSOCK | 0600, 0);
+}
+
+static long
+make_symlink(const struct oxv_scene *scene)
+{
+    return symlinkat("/etc/passwd", scene->vault_fd, "probe-link");
+}
+
+/* ---- other processes ---- */
+
+static long
+signal_parent(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return kill(getppid(), 0);
+}
+
+static long
+signal_group(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return kill(0, 0);
+}
+
+static long
+signal_all(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return kill(-1, 0);
+}
+
+static long
+signal_thread_of_parent(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return syscall(SYS_tgkill, getppid(), getppid(), 0);
+}
+
+static long
+signal_own(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return kill(getpid(), 0) == 0 ? syscall(SYS_tgkill, getpid(), getpid(), 0) : -1;
+}
+
+static long
+attach_parent(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return syscall(SYS_ptrace, PTRACE_SEIZE, getppid(), NULL, NULL);
+}
+
+static long
+read_parent(const struct oxv_scene *scene)
+{
+    char byte = 0;
+    struct iovec local = { .iov_base = &byte, .iov_len = 1 };
+
+    (void)scene;
+    return process_vm_readv(getppid(), &local, 1, &local, 1, 0);
+}
+
+static long
+limit_parent(const struct oxv_scene *scene)
+{
+    struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+    (void)scene;
+    return prlimit(getppid(), RLIMIT_CORE, &limit, NULL);
+}
+
+static long
+fork_itself(const struct oxv_scene *scene)
+{
+    (void)scene;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        _exit(0);
+    }
+    return pid;
+}
+
+static long
+execute(const struct oxv_scene *scene)
+{
+    char *argv[] = { NULL };
+
+    (void)scene;
+    return execve("/nonexistent/program", argv, argv);
+}
+
+static long
+own_descriptor_signals(const struct oxv_scene *scene)
+{
+    return fcntl(scene->pair[0], F_SETOWN, getppid());
+}
+
+/* ---- itself ---- */
+
+static long
+become_dumpable(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+static long
+forget_the_parent(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+}
+
+static long
+map_code(const struct oxv_scene *scene)
+{
+    (void)scene;
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return page == MAP_FAILED ? -1 : 0;
+}
+
+static long
+make_page_code(const struct oxv_scene *scene)
+{
+    static _Alignas(4096) char page[4096];
+
+    (void)scene;
+    return mprotect(page, sizeof page, PROT_READ | PROT_EXEC);
+}
+
+static long
+inject_terminal_input(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return ioctl(STDIN_FILENO, TIOCSTI, "");
+}
+
+#ifdef __x86_64__
+/* The x32 numbers of the same calls: a filter on numbers alone would let them in. */
+static long
+call_by_x32_number(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return syscall(0x40000000 | SYS_getpid);
+}
+#endif
+
+/* ---- sockets ---- */
+
+static long
+make_tcp_socket(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return opened(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+static long
+make_unix_socket(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return opened(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+static long
+make_netlink_socket(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return opened(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0));
+}
+
+static long
+make_socket_pair(const struct oxv_scene *scene)
+{
+    int fds[2] = { -1, -1 };
+
+    (void)scene;
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds);
+}
+
+static long
+send_to_another(const struct oxv_scene *scene)
+{
+    struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "/run/systemd/notify" };
+
+    return sendto(scene->pair[0], "x", 1, MSG_DONTWAIT, (const struct sockaddr *)&to, sizeof to);
+}
+
+static long
+attach_filter(const struct oxv_scene *scene)
+{
+    struct sock_filter accept_all = { .code = BPF_RET | BPF_K, .k = UINT32_MAX };
+    struct sock_fprog program = { .len = 1, .filter = &accept_all };
+
+    return setsockopt(scene->pair[0], SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+static long
+accept_peer(const struct oxv_scene *scene)
+{
+    OXV_AUTO(oxv_closep) int fd = accept4(scene->listener_fd, NULL, NULL, SOCK_CLOEXEC);
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    return fd < 0 ? -1 : getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+}
+
+/* ---- what the roles live on ---- */
+
+/* Sends a descriptor to itself and receives it, as keeper and frontend do all day. */
+static long
+pass_descriptor(const struct oxv_scene *scene)
+{
+    char byte = 'x';
+    struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = { 0 };
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+    };
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &scene->pair[0], sizeof(int));
+    if (sendmsg(scene->pair[0], &message, MSG_DONTWAIT | MSG_NOSIGNAL) != 1) {
+        return -1;
+    }
+    message.msg_controllen = sizeof control;
+    return recvmsg(scene->pair[1], &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) == 1 ? 0 : -1;
+}
+
+static long
+wait_for_events(const struct oxv_scene *scene)
+{
+    OXV_AUTO(oxv_closep) int fd = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = { .events = EPOLLIN };
+
+    if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, scene->pair[0], &event) != 0) {
+        return -1;
+    }
+    return epoll_wait(fd, &event, 1, 0);
+}
+
+static long
+use_memory(const struct oxv_scene *scene)
+{
+    const size_t len = (size_t)1 << 20;
+    void *pages = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)scene;
+    if (pages == MAP_FAILED || mprotect(pages, len, PROT_READ) != 0) {
+        return -1;
+    }
+    return munmap(pages, len);
+}
+
+static long
+lock_memory(const struct oxv_scene *scene)
+{
+    static _Alignas(4096) char page[4096];
+
+    (void)scene;
+    return mlock(page, sizeof page) == 0 ? munlock(page, sizeof page) : -1;
+}
+
+/* Makes, locks, writes, cuts, syncs, renames and removes, as the vault does. */
+static long
+keep_files(const struct oxv_scene *scene)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    int dir = scene->vault_fd;
+    OXV_AUTO(oxv_closep)
+    int fd = openat(dir, "probe-first", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) != 0 || pwrite(fd, "x", 1, 0) != 1 ||
+        ftruncate(fd, 4096) != 0 || fdatasync(fd) != 0) {
+        return -1;
+    }
+    if (mkdirat(dir, "probe-dir", 0700) != 0 ||
+        renameat(dir, "probe-first", dir, "probe-dir/second") != 0 ||
+        unlinkat(dir, "probe-dir/second", 0) != 0 ||
+        unlinkat(dir, "probe-dir", AT_REMOVEDIR) != 0) {
+        return -1;
+    }
+    return fsync(dir);
+}
+
+#define BOTH(name_, answer_, run_)                                                                 \
+    {                                                                                              \
+        .name = (name_), .keeper = OXV_ANSWER_##answer_, .frontend = OXV_ANSWER_##answer_,         \
+        .run = (run_)                                                                              \
+    }
+/* A file: Landlock stops the keeper, a frontend has no call for it. */
+#define OUTSIDE(name_, run_)                                                                       \
+    {                                                                                              \
+        .name = (name_), .keeper = OXV_ANSWER_LANDLOCK, .frontend = OXV_ANSWER_FILTER,             \
+        .run = (run_)                                                                              \
+    }
+#define KEEPER(name_, answer_, run_)                                                               \
+    {                                                                                              \
+        .name = (name_), .keeper = OXV_ANSWER_##answer_, .run = (run_)                             \
+    }
+#define NEVER(call_)                                                                               \
+    {                                                                                              \
+        .name = #call_, .keeper = OXV_ANSWER_FILTER, .frontend = OXV_ANSWER_FILTER,                \
+        .call = SYS_##call_                                                                        \
+    }
+#define NOT_IN_FRONTEND(call_)                                                                     \
+    {                                                                                              \
+        .name = #call_, .frontend = OXV_ANSWER_FILTER, .call = SYS_##call_                         \
+    }
+
+static const struct oxv_attempt attempts[] = {
+    OUTSIDE("open-passwd", open_passwd),
+    OUTSIDE("open-root", open_root),
+    OUTSIDE("open-own-memory", open_own_memory),
+    OUTSIDE("open-dev-null", open_null),
+    OUTSIDE("create-in-tmp", create_in_tmp),
+    KEEPER("open-above", LANDLOCK, open_above),
+    KEEPER("create-above", LANDLOCK, create_above),
+    KEEPER("create-by-old-descriptor", LANDLOCK, create_by_old_descriptor),
+    KEEPER("mkdir-above", LANDLOCK, mkdir_above),
+    KEEPER("move-out", LANDLOCK, move_out),
+    KEEPER("make-socket-file", FILTER, make_socket_file),
+    KEEPER("make-symlink", FILTER, make_symlink),
+    BOTH("signal-parent", FILTER, signal_parent),
+    BOTH("signal-group", FILTER, signal_group),
+    BOTH("signal-all", FILTER, signal_all),
+    BOTH("signal-thread-of-parent", FILTER, signal_thread_of_parent),
+    BOTH("attach-parent", FILTER, attach_parent),
+    BOTH("read-parent", FILTER, read_parent),
+    BOTH("limit-parent", FILTER, limit_parent),
+    BOTH("fork-itself", FILTER, fork_itself),
+    BOTH("execute", FILTER, execute),
+    BOTH("own-descriptor-signals", FILTER, own_descriptor_signals),
+    BOTH("become-dumpable", FILTER, become_dumpable),
+    BOTH("forget-the-parent", FILTER, forget_the_parent),
+    BOTH("map-code", FILTER, map_code),
+    BOTH("make-page-code", FILTER, make_page_code),
+    BOTH("inject-terminal-input", FILTER, inject_terminal_input),
+#ifdef __x86_64__
+    BOTH("call-by-x32-number", FILTER, call_by_x32_number),
+    NEVER(iopl),
+    NEVER(ioperm),
+    NEVER(modify_ldt),
+#endif
+    BOTH("make-tcp-socket", FILTER, make_tcp_socket),
+    BOTH("make-unix-socket", FILTER, make_unix_socket),
+    BOTH("make-netlink-socket", FILTER, make_netlink_socket),
+    BOTH("make-socket-pair", FILTER, make_socket_pair),
+    BOTH("send-to-another", FILTER, send_to_another),
+    BOTH("attach-filter", FILTER, attach_filter),
+    { .name = "accept-peer",
+      .keeper = OXV_ANSWER_WORKS,
+      .frontend = OXV_ANSWER_FILTER,
+      .run = accept_peer },
+
+    NEVER(bind),
+    NEVER(connect),
+    NEVER(listen),
+    NEVER(sendmmsg),
+    NEVER(recvmmsg),
+    NEVER(clone),
+    NEVER(clone3),
+    NEVER(execveat),
+    NEVER(ptrace),
+    NEVER(process_vm_readv),
+    NEVER(process_vm_writev),
+    NEVER(process_madvise),
+    NEVER(pidfd_open),
+    NEVER(pidfd_getfd),
+    NEVER(pidfd_send_signal),
+    NEVER(rt_sigqueueinfo),
+    NEVER(rt_tgsigqueueinfo),
+    NEVER(tkill),
+    NEVER(kcmp),
+    NEVER(setpriority),
+    NEVER(sched_setscheduler),
+    NEVER(sched_setaffinity),
+    NEVER(setrlimit),
+    NEVER(seccomp),
+    NEVER(pkey_mprotect),
+    NEVER(memfd_create),
+    NEVER(shmget),
+    NEVER(shmat),
+    NEVER(msgget),
+    NEVER(semget),
+    NEVER(mq_open),
+    NEVER(personality),
+    NEVER(keyctl),
+    NEVER(add_key),
+    NEVER(request_key),
+    NEVER(bpf),
+    NEVER(io_uring_setup),
+    NEVER(io_uring_enter),
+    NEVER(io_setup),
+    NEVER(userfaultfd),
+    NEVER(perf_event_open),
+    NEVER(unshare),
+    NEVER(setns),
+    NEVER(mount),
+    NEVER(umount2),
+    NEVER(pivot_root),
+    NEVER(move_mount),
+    NEVER(open_tree),
+    NEVER(fsopen),
+    NEVER(chroot),
+    NEVER(chdir),
+    NEVER(fchdir),
+    NEVER(link),
+    NEVER(linkat),
+    NEVER(chmod),
+    NEVER(fchmodat),
+    NEVER(chown),
+    NEVER(fchownat),
+    NEVER(truncate),
+    NEVER(setxattr),
+    NEVER(openat2),
+    NEVER(open_by_handle_at),
+    NEVER(name_to_handle_at),
+    NEVER(inotify_init1),
+    NEVER(fanotify_init),
+    NEVER(splice),
+    NEVER(vmsplice),
+    NEVER(setuid),
+    NEVER(setgid),
+    NEVER(setresuid),
+    NEVER(setresgid),
+    NEVER(setgroups),
+    NEVER(capset),
+    NEVER(swapon),
+    NEVER(acct),
+    NEVER(quotactl),
+    NEVER(init_module),
+    NEVER(finit_module),
+    NEVER(kexec_load),
+    NEVER(syslog),
+    NEVER(settimeofday),
+    NEVER(clock_settime),
+    NEVER(adjtimex),
+    NEVER(sethostname),
+    NOT_IN_FRONTEND(openat),
+    NOT_IN_FRONTEND(newfstatat),
+    NOT_IN_FRONTEND(statx),
+    NOT_IN_FRONTEND(access),
+    NOT_IN_FRONTEND(faccessat),
+    NOT_IN_FRONTEND(readlinkat),
+    NOT_IN_FRONTEND(getdents64),
+    NOT_IN_FRONTEND(unlinkat),
+    NOT_IN_FRONTEND(renameat2),
+    NOT_IN_FRONTEND(mkdirat),
+    NOT_IN_FRONTEND(fchmod),
+    NOT_IN_FRONTEND(fchown),
+    NOT_IN_FRONTEND(ftruncate),
+    NOT_IN_FRONTEND(flock),
+    NOT_IN_FRONTEND(memfd_secret),
+
+    BOTH("pass-descriptor", WORKS, pass_descriptor),
+    BOTH("wait-for-events", WORKS, wait_for_events),
+    BOTH("use-memory", WORKS, use_memory),
+    BOTH("signal-own", WORKS, signal_own),
+    KEEPER("lock-memory", WORKS, lock_memory),
+    KEEPER("keep-files", WORKS, keep_files),
+};
+
+const struct oxv_attempt *
+oxv_attempts(size_t *count)
+{
+    *count = sizeof attempts / sizeof attempts[0];
+    return attempts;
+}

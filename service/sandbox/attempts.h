@@ -1,0 +1,35 @@
+/* attempts: what the probe tries, and how the sandbox of each role must answer. */
+#ifndef OXV_SERVICE_SANDBOX_ATTEMPTS_H
+#define OXV_SERVICE_SANDBOX_ATTEMPTS_H
+
+#include <stddef.h>
+
+#include "service/sandbox/filter.h"
+
+enum oxv_answer {
+    OXV_ANSWER_NONE = 0, /* not tried in this role */
+    OXV_ANSWER_FILTER,   /* refused by seccomp, whatever the arguments */
+    OXV_ANSWER_LANDLOCK, /* refused by Landlock: EACCES, or EXDEV for a rename */
+    OXV_ANSWER_WORKS,    /* the role cannot do its work without it */
+};
+
+/* What was opened before the sandbox closed. */
+struct oxv_scene {
+    int vault_fd;    /* the vault directory, -1 in a frontend */
+    int outside_fd;  /* the directory the vault is in, opened before: still no way out */
+    int listener_fd; /* an abstract Unix socket with one peer waiting */
+    int pair[2];     /* SOCK_SEQPACKET */
+};
+
+struct oxv_attempt {
+    const char *name;
+    enum oxv_answer keeper;
+    enum oxv_answer frontend;
+    long (*run)(const struct oxv_scene *scene); /* -1 and errno, as a system call */
+    int call; /* where run is NULL: this call, each argument -1 (harmless should it be let in) */
+};
+
+/* All of them, in the order of their output. */
+const struct oxv_attempt *oxv_attempts(size_t *count);
+
+#endif

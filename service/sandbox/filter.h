@@ -1,0 +1,30 @@
+/* filter: the seccomp filters, one list of allowed system calls per role. */
+#ifndef OXV_SERVICE_SANDBOX_FILTER_H
+#define OXV_SERVICE_SANDBOX_FILTER_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+
+enum oxv_role { OXV_ROLE_KEEPER, OXV_ROLE_FRONTEND };
+
+/* What a call gives that a probe's filter refuses: an error no call of ours ever gives. */
+#define OXV_FILTER_PROBE_ERRNO EHWPOISON
+
+/* "keeper", "frontend". */
+OXV_MUST_USE bool oxv_role_parse(const char *name, enum oxv_role *out);
+
+/* Has this kernel seccomp filters? */
+bool oxv_filter_is_supported(void);
+/* Does this build enforce them? A sanitizer build logs only. */
+bool oxv_filter_is_enforced(void);
+
+/*
+ * Installs the filter of `role` for good. What is not on its list ends the process (SIGSYS); with
+ * `probe` it gives OXV_FILTER_PROBE_ERRNO instead.
+ *   OXV_E_MEMORY
+ *   OXV_E_IO      the kernel refused it
+ */
+OXV_MUST_USE enum oxv_status oxv_filter_load(enum oxv_role role, bool probe, struct oxv_err *err);
+
+#endif

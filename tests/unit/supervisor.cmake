@@ -1,0 +1,1 @@
+oxv_unit_test(sandbox oxv_sandbox)
