@@ -27,14 +27,6 @@ refuse(struct oxv_chain_fault *fault, const char *code, const char *reason)
 }
 
 static enum oxv_status
-refuse_group(struct oxv_chain_fault *fault, const char *code, const char *reason)
-{
-    (void)refuse(fault, code, reason);
-    fault->is_of_group = true;
-    return OXV_E_FORGED;
-}
-
-static enum oxv_status
 check_order(const struct oxv_chain *chain, const struct oxv_entry_line *line,
             struct oxv_chain_fault *fault)
 {
@@ -166,44 +158,84 @@ must_check_signature(const struct oxv_chain *chain)
 }
 
 static enum oxv_status
-check_commit(const struct oxv_chain *chain, const struct oxv_commit *commit,
+refuse_group(struct oxv_chain_fault *fault, bool is_signed)
+{
+    *fault = (struct oxv_chain_fault){
+        .code = "root_mismatch",
+        .reason = is_signed ? "an entry was changed: the commit line is genuine and says so"
+                            : "the entries are not those that the commit line was made for",
+        .place = OXV_CHAIN_IN_GROUP,
+    };
+    return OXV_E_FORGED;
+}
+
+/* Names the first byte of the line that is not what it must be. */
+static enum oxv_status
+refuse_commit(const struct oxv_chain *chain, struct oxv_view line, struct oxv_chain_fault *fault,
+              const char *code, const char *reason)
+{
+    struct oxv_commit expected = { .epoch = chain->epoch, .size = chain->tree.size };
+
+    oxv_tree_root(&chain->tree, chain->hasher, expected.root);
+    *fault = (struct oxv_chain_fault){
+        .code = code,
+        .reason = reason,
+        .offset = oxv_commit_compare(line, &expected).first,
+        .place = OXV_CHAIN_IN_COMMIT,
+    };
+    return OXV_E_FORGED;
+}
+
+static enum oxv_status
+check_commit(const struct oxv_chain *chain, const struct oxv_commit *commit, struct oxv_view line,
              struct oxv_chain_fault *fault)
 {
     struct oxv_checkpoint stated = { .origin = chain->origin, .size = commit->size };
     uint8_t root[OXV_HASH_BYTES];
 
-    memcpy(stated.root, commit->root, sizeof stated.root);
     if (commit->epoch != chain->epoch) {
-        return refuse(fault, "bad_epoch", "a commit of another epoch");
+        return refuse_commit(chain, line, fault, "bad_epoch", "a commit of another epoch");
     }
-    if (commit->size != chain->tree.size || commit->size == chain->committed) {
-        return refuse(fault, "bad_commit", "the size in the commit line is not that of the log");
+    if (commit->size != chain->tree.size) {
+        return refuse_commit(chain, line, fault, "bad_commit", "a commit of another size");
     }
+    if (commit->size == chain->committed) {
+        return refuse_commit(chain, line, fault, "bad_commit", "a commit of nothing new");
+    }
+    memcpy(stated.root, commit->root, sizeof stated.root);
     oxv_tree_root(&chain->tree, chain->hasher, root);
     if (memcmp(root, commit->root, sizeof root) != 0) {
-        if (oxv_checkpoint_verify(&stated, chain->public_key, commit->signature)) {
-            return refuse_group(fault, "root_mismatch",
-                                "an entry was changed: the commit line is genuine and says so");
-        }
-        return refuse_group(fault, "root_mismatch",
-                            "root and signature of the commit line are not those of the entries");
+        return refuse_group(fault,
+                            oxv_checkpoint_verify(&stated, chain->public_key, commit->signature));
     }
     if (must_check_signature(chain) &&
         !oxv_checkpoint_verify(&stated, chain->public_key, commit->signature)) {
-        return refuse_group(fault, "bad_signature", "the commit is not signed by the epoch's key");
+        return refuse_commit(chain, line, fault, "bad_signature",
+                             "the commit is not signed by the epoch's key");
     }
     return OXV_OK;
 }
 
+/* The final commit of an epoch was taken. */
+static void
+begin_epoch(struct oxv_chain *chain)
+{
+    chain->closing = false;
+    chain->epoch++;
+    chain->epoch_size = chain->committed;
+    memcpy(chain->epoch_root, chain->root, sizeof chain->epoch_root);
+    memcpy(chain->public_key, chain->next_key, sizeof chain->public_key);
+}
+
 static enum oxv_status
-feed_commit(struct oxv_chain *chain, struct oxv_view text, struct oxv_chain_fault *fault)
+feed_commit(struct oxv_chain *chain, struct oxv_view line, struct oxv_chain_fault *fault)
 {
     struct oxv_commit commit;
 
-    if (!oxv_commit_parse(text, &commit)) {
-        return refuse(fault, "bad_commit", "a malformed commit line");
+    if (!oxv_commit_parse(line, &commit)) {
+        return refuse_commit(chain, line, fault, "bad_commit", "a malformed commit line");
     }
-    enum oxv_status st = check_commit(chain, &commit, fault);
+    enum oxv_status st = check_commit(chain, &commit, line, fault);
 
     if (st != OXV_OK) {
         return st;
@@ -212,11 +244,7 @@ feed_commit(struct oxv_chain *chain, struct oxv_view text, struct oxv_chain_faul
     memcpy(chain->root, commit.root, sizeof chain->root);
     chain->commits++;
     if (chain->closing) {
-        chain->closing = false;
-        chain->epoch++;
-        chain->epoch_size = commit.size;
-        memcpy(chain->epoch_root, commit.root, sizeof chain->epoch_root);
-        memcpy(chain->public_key, chain->next_key, sizeof chain->public_key);
+        begin_epoch(chain);
     }
     return OXV_OK;
 }

@@ -47,11 +47,17 @@ struct oxv_chain {
     struct oxv_chain_cfg cfg;
 };
 
+enum oxv_chain_place {
+    OXV_CHAIN_IN_ENTRY,  /* the line is an entry, or neither */
+    OXV_CHAIN_IN_COMMIT, /* the line is a commit line */
+    OXV_CHAIN_IN_GROUP, /* some entry since the last commit, or the commit line; no telling which */
+};
+
 struct oxv_chain_fault {
     const char *code; /* stable, see docs/log-format.md */
     const char *reason;
-    size_t offset;    /* in the line */
-    bool is_of_group; /* some entry since the last commit is wrong, or the commit line is */
+    size_t offset; /* in the line */
+    enum oxv_chain_place place;
 };
 
 /* An empty log under this key, whose name is the origin. */

@@ -10,8 +10,9 @@ oxv_commit_is_line(struct oxv_view line)
     return oxv_view_has_prefix(line, commit_begin);
 }
 
-void
-oxv_commit_write(struct oxv_writer *w, const struct oxv_commit *commit)
+/* Up to the signature. */
+static void
+write_begin(struct oxv_writer *w, const struct oxv_commit *commit)
 {
     oxv_write_text(w, commit_begin);
     oxv_write_text(w, "{\"epoch\":");
@@ -19,6 +20,12 @@ oxv_commit_write(struct oxv_writer *w, const struct oxv_commit *commit)
     oxv_write_text(w, ",\"root\":\"");
     oxv_write_base64(w, oxv_view(commit->root, sizeof commit->root));
     oxv_write_text(w, "\",\"sig\":\"");
+}
+
+void
+oxv_commit_write(struct oxv_writer *w, const struct oxv_commit *commit)
+{
+    write_begin(w, commit);
     oxv_write_base64(w, oxv_view(commit->signature, sizeof commit->signature));
     oxv_write_text(w, "\",\"size\":");
     oxv_write_decimal(w, commit->size);
@@ -73,6 +80,34 @@ oxv_commit_parse(struct oxv_view line, struct oxv_commit *out)
     }
     *out = commit;
     return true;
+}
+
+struct oxv_commit_difference
+oxv_commit_compare(struct oxv_view line, const struct oxv_commit *expected)
+{
+    uint8_t buffer[OXV_COMMIT_MAX_BYTES];
+    struct oxv_writer w = oxv_writer(buffer, sizeof buffer);
+
+    write_begin(&w, expected);
+    size_t signature = w.len;
+    size_t signature_end = signature + (OXV_NOTE_SIGNATURE_BYTES + 2) / 3 * 4;
+    struct oxv_commit_difference found = { .count = 0, .first = signature };
+
+    w.len = 0;
+    oxv_commit_write(&w, expected);
+    for (size_t i = 0; i < line.len && i < w.len; i++) {
+        bool differs = line.data[i] != buffer[i] && (i < signature || i >= signature_end);
+
+        if (differs && found.count == 0) {
+            found.first = i;
+        }
+        found.count += differs ? 1 : 0;
+    }
+    if (line.len != w.len) {
+        found.first = found.count == 0 ? (line.len < w.len ? line.len : w.len) : found.first;
+        found.count = SIZE_MAX;
+    }
+    return found;
 }
 
 bool

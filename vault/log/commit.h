@@ -29,6 +29,15 @@ void oxv_commit_write(struct oxv_writer *w, const struct oxv_commit *commit);
 /* Reads exactly what oxv_commit_write() writes. *out is untouched where it returns false. */
 OXV_MUST_USE bool oxv_commit_parse(struct oxv_view line, struct oxv_commit *out);
 
+/* How a line differs from the commit line that must stand there, the signature's text aside. */
+struct oxv_commit_difference {
+    size_t count; /* bytes that differ; SIZE_MAX where the lengths do */
+    size_t first; /* offset of the first one; of the signature where there is none */
+};
+
+struct oxv_commit_difference oxv_commit_compare(struct oxv_view line,
+                                                const struct oxv_commit *expected);
+
 /* Does the line end in a whole commit line? For the search in a damaged tail. */
 bool oxv_commit_ends_line(struct oxv_view line);
 

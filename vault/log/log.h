@@ -18,11 +18,11 @@
 
 struct oxv_log;
 
-/* Told once at open. All counts are since the last clean commit. */
+/* Told once at open. */
 struct oxv_log_opened {
-    uint64_t torn_bytes;      /* bytes put aside; 0 where the log ended cleanly */
+    uint64_t torn_bytes;      /* bytes put aside now; 0 where the log ended cleanly */
     uint64_t torn_offset;     /* in the segment that was torn */
-    char torn_file[96];       /* where they were put, below log/ */
+    char torn_file[96];       /* where they are, below log/ (until the next commit with ".new") */
     uint64_t last_cfg;        /* highest cfg of a change entry that has no change.undone, 0: none */
     uint64_t last_done_cfg;   /* highest cfg of a change.done entry, 0: none */
     char last_cfg_digest[65]; /* its cfg_digest, hex */
@@ -48,6 +48,8 @@ OXV_MUST_USE enum oxv_status oxv_log_create(int vault_fd, const struct oxv_entry
  *                   file and byte
  *   OXV_E_CONFLICT  another process holds the log (lock)
  *   OXV_E_LOCKED    epoch.key does not open under wrap_key
+ *   OXV_E_FORMAT    epoch.key is no key file, or has an unknown format; genesis_vkey is no key
+ *   OXV_E_IO, OXV_E_NOT_FOUND  a file or directory cannot be read
  */
 OXV_MUST_USE enum oxv_status oxv_log_open(int vault_fd, const char *genesis_vkey,
                                           const struct oxv_secret *wrap_key, struct oxv_log **out,
@@ -57,10 +59,12 @@ OXV_MUST_USE enum oxv_status oxv_log_open(int vault_fd, const char *genesis_vkey
 void oxv_log_free(struct oxv_log *log);
 
 /*
- * Adds an entry to the open group; nothing is written yet. Gives it seq, time and mono_us, none of
- * which ever decreases. *index is its leaf index.
- *   OXV_E_LIMIT   the entry is longer than OXV_LOG_ENTRY_MAX_BYTES
- *   OXV_E_IO      the log is broken
+ * Adds an entry to the open group; nothing is written yet. Gives it seq, time and mono_us; seq and
+ * time never decrease, mono_us not within one boot id (a machine that starts again counts from 0).
+ * *index is its leaf index.
+ *   OXV_E_LIMIT   oxv_entry_write() refuses the entry (too long, or a text that is not
+ * well-formed), or the group holds more than 4,000,000 entries OXV_E_MEMORY  no memory for the
+ * group OXV_E_IO      the log is broken On failure nothing was added.
  */
 OXV_MUST_USE enum oxv_status oxv_log_append(struct oxv_log *log, const struct oxv_entry *entry,
                                             uint64_t *index);
@@ -77,7 +81,7 @@ OXV_MUST_USE enum oxv_status oxv_log_commit(struct oxv_log *log, struct oxv_err 
 
 bool oxv_log_is_broken(const struct oxv_log *log);
 
-/* Committed entries, and committed bytes of the newest segment. */
+/* Committed entries, committed bytes of the newest segment, commits since the log was opened. */
 uint64_t oxv_log_size(const struct oxv_log *log);
 uint64_t oxv_log_segment_bytes(const struct oxv_log *log);
 uint64_t oxv_log_commits(const struct oxv_log *log);
@@ -96,19 +100,26 @@ OXV_MUST_USE enum oxv_status oxv_log_open_segment(const struct oxv_log *log, uin
 
 /*
  * While sealed: events go to log/pending, unsigned, one fdatasync each, 64 KiB at most, then they
- * are only counted. vault_fd is the vault's directory.
+ * are only counted. vault_fd is the vault's directory. What an earlier kill left unfinished in the
+ * file is cut off and counted.
  */
 struct oxv_log_pending;
 OXV_MUST_USE enum oxv_status oxv_log_pending_open(int vault_fd, struct oxv_log_pending **out,
                                                   struct oxv_err *err);
 void oxv_log_pending_free(struct oxv_log_pending *pending);
+/*
+ * Durable when it returns OXV_OK. Without a happened_us the event happened now. An event that the
+ * file cannot hold (full, or a member outside of oxv_entry_shape) is counted.
+ */
 OXV_MUST_USE enum oxv_status oxv_log_pending_add(struct oxv_log_pending *pending,
                                                  const struct oxv_entry *entry,
                                                  struct oxv_err *err);
 /*
- * After unseal: appends what waits there to the open group, marked `unsigned_since`, and one entry
- * with a count for what was only counted. The file is emptied by oxv_log_pending_clear() once the
- * group is committed; a kill between the two repeats the entries, it never loses one.
+ * After unseal: appends what waits there to the open group, marked `unsigned_since` with the time
+ * of the event, and one log.pending entry with a count for what was only counted or is damaged.
+ * *count is how many entries were appended; 0 where there is no such file. The file is emptied by
+ * oxv_log_pending_clear() once the group is committed; a kill between the two repeats the entries,
+ * it never loses one.
  */
 OXV_MUST_USE enum oxv_status oxv_log_pending_append(int vault_fd, struct oxv_log *log,
                                                     size_t *count, struct oxv_err *err);

@@ -6,10 +6,11 @@
 
 /* One thing that is wrong. Borrowed for the call. */
 struct oxv_log_finding {
-    const char *code; /* stable: "root_mismatch", "bad_signature", "bad_entry", "torn_tail", ... */
-    const char *file; /* below the log folder, e.g. "seg/000000000000.jsonl" */
-    uint64_t entry;   /* leaf index that is concerned */
-    uint64_t offset;  /* byte offset in the file */
+    const char *code;   /* stable: "root_mismatch", "bad_signature", "bad_entry", "torn_tail", ...;
+                           docs/log-format.md lists them */
+    const char *file;   /* below the log folder, e.g. "seg/000000000000.jsonl" */
+    uint64_t entry;     /* leaf index that is concerned */
+    uint64_t offset;    /* byte offset in the file */
     const char *reason; /* one line for people */
 };
 
@@ -41,7 +42,14 @@ OXV_MUST_USE enum oxv_status oxv_log_verify(const char *log_path, struct oxv_vie
                                             oxv_log_finding_fn found, void *ctx,
                                             struct oxv_log_verdict *verdict, struct oxv_err *err);
 
-/* The fingerprint an admin reads out to an auditor: "SHA256:" and base64 without padding. */
+#define OXV_LOG_FINGERPRINT_BYTES 51u /* with its NUL */
+
+/*
+ * The fingerprint an admin reads out to an auditor: "SHA256:" and base64 without padding of the
+ * SHA-256 of the verifier key's text (without newline).
+ *   OXV_E_FORMAT  this is no verifier key
+ *   OXV_E_LIMIT   out_size is below OXV_LOG_FINGERPRINT_BYTES
+ */
 OXV_MUST_USE enum oxv_status oxv_log_vkey_fingerprint(struct oxv_view vkey, char *out,
                                                       size_t out_size);
 

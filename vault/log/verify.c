@@ -1,0 +1,337 @@
+#include "vault/log/verify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/text.h"
+#include "vault/log/segments.h"
+
+#define SETTLE_MS 50 /* a writer's group is whole long before */
+
+struct verifier {
+    int dir_fd;
+    int seg_fd;
+    struct oxv_hasher *hasher;
+    struct oxv_vkey vkey;
+    oxv_log_finding_fn found;
+    void *ctx;
+    struct oxv_log_verdict verdict;
+};
+
+static void
+verifier_done(struct verifier *v)
+{
+    oxv_closep(&v->dir_fd);
+    oxv_closep(&v->seg_fd);
+    oxv_hasher_free(v->hasher);
+}
+
+static void
+report(struct verifier *v, const struct oxv_log_finding *finding)
+{
+    v->verdict.findings++;
+    if (v->found != NULL) {
+        v->found(v->ctx, finding);
+    }
+}
+
+static void
+report_file(struct verifier *v, const char *code, const char *file, const char *reason)
+{
+    struct oxv_log_finding finding = { .code = code, .file = file, .reason = reason };
+
+    report(v, &finding);
+}
+
+static enum oxv_status
+open_directory(int at, const char *path, const char *shown, int *fd, struct oxv_err *err)
+{
+    *fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd >= 0) {
+        return OXV_OK;
+    }
+    enum oxv_status st = errno == ENOENT || errno == ENOTDIR ? OXV_E_NOT_FOUND : OXV_E_IO;
+
+    (void)oxv_fail_errno(err, "%s is no log folder that can be read", shown);
+    if (err != NULL) {
+        err->status = st;
+    }
+    return st;
+}
+
+/* Holds somebody the writer's lock? Without the file (in a copy) nobody does. */
+static bool
+is_writer_active(const struct verifier *v)
+{
+    struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+    OXV_AUTO(oxv_closep) int fd = openat(v->dir_fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+/* Is the file one line that says `wanted`? */
+static enum oxv_status
+read_line_file(const struct verifier *v, const char *name, const char *wanted, bool *is_it,
+               struct oxv_err *err)
+{
+    char text[OXV_LOG_VKEY_MAX_BYTES + 1];
+    size_t len = 0;
+    enum oxv_status st = oxv_read_file_at(v->dir_fd, name, text, sizeof text, &len, err);
+
+    *is_it = st == OXV_OK && len > 0 && text[len - 1] == '\n' &&
+             oxv_view_is(oxv_view(text, len - 1), wanted);
+    return st;
+}
+
+static enum oxv_status
+check_names(struct verifier *v, struct oxv_err *err)
+{
+    char vkey[OXV_LOG_VKEY_MAX_BYTES];
+    struct oxv_writer w = oxv_writer(vkey, sizeof vkey - 1);
+    bool is_it;
+    enum oxv_status st = read_line_file(v, "origin", v->vkey.name, &is_it, err);
+
+    if (st == OXV_E_IO) {
+        return st;
+    }
+    if (!is_it) {
+        report_file(v, "wrong_origin", "origin", "the file is missing or names another log");
+    }
+    oxv_vkey_write(&w, &v->vkey);
+    vkey[w.len] = '\0';
+    st = read_line_file(v, "genesis.vkey", vkey, &is_it, err);
+    if (st == OXV_E_IO) {
+        return st;
+    }
+    if (!is_it && st != OXV_E_NOT_FOUND) { /* a copy may do without it */
+        report_file(v, "wrong_key", "genesis.vkey",
+                    "the file holds another key than the one given");
+    }
+    return OXV_OK;
+}
+
+static void
+report_segment(struct verifier *v, const char *code, uint64_t n, const char *reason)
+{
+    char name[OXV_SEGMENT_NAME_BYTES];
+    char path[OXV_SEGMENT_PATH_BYTES];
+    struct oxv_log_finding finding = {
+        .code = code, .file = path, .entry = n * OXV_LOG_SEGMENT_ENTRIES, .reason = reason
+    };
+
+    oxv_segment_name(n, name);
+    if (oxv_format(path, sizeof path, "seg/%s", name) != OXV_OK) {
+        oxv_bug("a segment's name has a fixed length");
+    }
+    report(v, &finding);
+}
+
+/* Says where: at a byte of an entry, at a byte of a commit line, or at a whole group. */
+static void
+report_fault(struct verifier *v, const struct oxv_walk *walk)
+{
+    const struct oxv_chain_fault *fault = &walk->fault;
+    uint64_t size = walk->chain.tree.size;
+    char name[OXV_SEGMENT_NAME_BYTES];
+    char path[OXV_SEGMENT_PATH_BYTES];
+    char reason[160];
+    struct oxv_log_finding finding = {
+        .code = fault->code,
+        .file = path,
+        .entry = size,
+        .offset = walk->end_offset + fault->offset,
+        .reason = fault->reason,
+    };
+
+    oxv_segment_name(walk->segment, name);
+    if (oxv_format(path, sizeof path, "seg/%s", name) != OXV_OK) {
+        oxv_bug("a segment's name has a fixed length");
+    }
+    if (fault->place == OXV_CHAIN_IN_COMMIT && size > 0) {
+        finding.entry = size - 1;
+    }
+    if (fault->place == OXV_CHAIN_IN_GROUP) {
+        finding.entry = walk->chain.committed;
+        finding.offset = walk->good_offset;
+        if (oxv_format(reason, sizeof reason, "entries %ju to %ju: %s",
+                       (uintmax_t)walk->chain.committed, (uintmax_t)(size - 1),
+                       fault->reason) == OXV_OK) {
+            finding.reason = reason;
+        }
+    }
+    report(v, &finding);
+}
+
+static void
+report_torn(struct verifier *v, struct oxv_walk *walk)
+{
+    walk->fault = (struct oxv_chain_fault){
+        .code = "torn_tail",
+        .reason = "bytes follow the last valid commit, or there is none",
+    };
+    walk->end_offset = walk->good_offset;
+    walk->chain = walk->good;
+    report_fault(v, walk);
+}
+
+static void
+settle(void)
+{
+    struct timespec wait = { .tv_nsec = SETTLE_MS * 1000000L };
+
+    (void)nanosleep(&wait, NULL); /* a shorter wait only makes a finding less likely to vanish */
+}
+
+/* The last segment: what a writer is just adding is no finding; so it is read twice. */
+static enum oxv_status
+walk_last(struct verifier *v, struct oxv_walk *walk, uint64_t n, struct oxv_err *err)
+{
+    const struct oxv_walk before = *walk;
+    enum oxv_walk_end end = OXV_WALK_CLEAN;
+    enum oxv_status st = oxv_walk_segment(walk, v->seg_fd, n, true, &end, err);
+
+    if (st == OXV_OK && end != OXV_WALK_CLEAN && v->verdict.writer_active) {
+        settle();
+        *walk = before;
+        st = oxv_walk_segment(walk, v->seg_fd, n, true, &end, err);
+    }
+    if (st != OXV_OK) {
+        return st;
+    }
+    if (end == OXV_WALK_FAULT) {
+        report_fault(v, walk);
+    } else if (walk->good.committed == 0 || (end == OXV_WALK_TORN && !v->verdict.writer_active)) {
+        report_torn(v, walk);
+    }
+    return OXV_OK;
+}
+
+static enum oxv_status
+walk_all(struct verifier *v, const struct oxv_segments *segments, struct oxv_walk *walk,
+         struct oxv_err *err)
+{
+    uint64_t inner = segments->count - (segments->has_gap || segments->count == 0 ? 0 : 1);
+    enum oxv_walk_end end = OXV_WALK_CLEAN;
+
+    for (uint64_t n = 0; n < inner; n++) {
+        enum oxv_status st = oxv_walk_segment(walk, v->seg_fd, n, false, &end, err);
+
+        if (st != OXV_OK) {
+            return st;
+        }
+        if (end == OXV_WALK_FAULT) {
+            report_fault(v, walk);
+            return OXV_OK;
+        }
+    }
+    if (inner == segments->count) {
+        report_segment(v, "missing_segment", segments->count, "the file is missing");
+        return OXV_OK;
+    }
+    return walk_last(v, walk, inner, err);
+}
+
+static enum oxv_status
+check_entries(struct verifier *v, struct oxv_err *err)
+{
+    struct oxv_segments segments;
+    struct oxv_chain empty;
+    struct oxv_walk walk;
+    char path[OXV_SEGMENT_PATH_BYTES + sizeof segments.foreign];
+    enum oxv_status st = oxv_segments_list(v->seg_fd, &segments, err);
+
+    if (st != OXV_OK) {
+        return st;
+    }
+    if (segments.foreign[0] != '\0' &&
+        oxv_format(path, sizeof path, "seg/%s", segments.foreign) == OXV_OK) {
+        report_file(v, "extra_file", path, "this is no segment");
+    }
+    oxv_chain_init(&empty, v->hasher, &v->vkey, OXV_CHAIN_ALL_SIGNATURES);
+    oxv_walk_init(&walk, &empty);
+    st = walk_all(v, &segments, &walk, err);
+    v->verdict.entries = walk.good.committed;
+    v->verdict.commits = walk.good.commits;
+    v->verdict.epochs = walk.good.epoch + 1;
+    v->verdict.first_time_us = walk.good.first_time_us;
+    v->verdict.last_time_us = walk.good.last_time_us;
+    memcpy(v->verdict.root, walk.good.root, sizeof v->verdict.root);
+    return st;
+}
+
+static enum oxv_status
+start(struct verifier *v, const char *log_path, struct oxv_view vkey, struct oxv_err *err)
+{
+    if (sodium_init() < 0) {
+        return oxv_fail(err, OXV_E_INTERNAL, "libsodium does not start");
+    }
+    v->hasher = oxv_hasher_new();
+    if (v->hasher == NULL) {
+        return oxv_fail(err, OXV_E_MEMORY, "no memory to hash with");
+    }
+    enum oxv_status st = oxv_vkey_parse(vkey, &v->vkey, err);
+
+    if (st == OXV_OK) {
+        st = open_directory(AT_FDCWD, log_path, log_path, &v->dir_fd, err);
+    }
+    if (st == OXV_OK) {
+        st = open_directory(v->dir_fd, "seg", log_path, &v->seg_fd, err);
+    }
+    if (st == OXV_OK) {
+        memcpy(v->verdict.origin, v->vkey.name, sizeof v->verdict.origin);
+        v->verdict.writer_active = is_writer_active(v);
+    }
+    return st;
+}
+
+enum oxv_status
+oxv_log_verify(const char *log_path, struct oxv_view vkey, oxv_log_finding_fn found, void *ctx,
+               struct oxv_log_verdict *verdict, struct oxv_err *err)
+{
+    OXV_AUTO(verifier_done)
+    struct verifier v = { .dir_fd = -1, .seg_fd = -1, .found = found, .ctx = ctx };
+    enum oxv_status st = start(&v, log_path, vkey, err);
+
+    if (st == OXV_OK) {
+        st = check_names(&v, err);
+    }
+    if (st == OXV_OK) {
+        st = check_entries(&v, err);
+    }
+    if (st != OXV_OK) {
+        return st;
+    }
+    *verdict = v.verdict;
+    if (v.verdict.findings > 0) {
+        return oxv_fail(err, OXV_E_FORGED, "the log did not pass: %ju finding(s)",
+                        (uintmax_t)v.verdict.findings);
+    }
+    return OXV_OK;
+}
+
+enum oxv_status
+oxv_log_vkey_fingerprint(struct oxv_view vkey, char *out, size_t out_size)
+{
+    struct oxv_vkey parsed;
+    uint8_t digest[crypto_hash_sha256_BYTES];
+    char text[OXV_LOG_FINGERPRINT_BYTES];
+    struct oxv_writer w = oxv_writer(text, sizeof text);
+
+    if (oxv_vkey_parse(vkey, &parsed, NULL) != OXV_OK) {
+        return OXV_E_FORMAT;
+    }
+    if (vkey.data[vkey.len - 1] == '\n') {
+        vkey.len--;
+    }
+    (void)crypto_hash_sha256(digest, vkey.data, vkey.len); /* returns 0, always */
+    oxv_write_text(&w, "SHA256:");
+    oxv_write_base64(&w, oxv_view(digest, sizeof digest));
+    if (w.failed) {
+        oxv_bug("a fingerprint has a fixed length");
+    }
+    return oxv_text_copy(oxv_view(text, w.len - 1), out, out_size); /* without its padding */
+}
