@@ -13,7 +13,7 @@
 #define OXV_ROOT_KEY_BYTES       32u
 #define OXV_KEYFILE_BYTES        32u
 #define OXV_PASSPHRASE_MAX_BYTES 1024u
-#define OXV_SIGNATURE_MAX_BYTES  512u
+#define OXV_SIGNATURE_MAX_BYTES  1024u
 #define OXV_SCHEMA_VERSION       1u
 
 struct oxv_vault;

@@ -1,0 +1,54 @@
+/*
+ * sign: from a request to a signature. Asynchronous by construction: a job is begun, its MAC comes
+ * back at once (software) or turns later (a token, a later issue), and everything that decided is
+ * checked again before the answer is composed.
+ */
+#ifndef OXV_SERVICE_KEEPER_SIGN_H
+#define OXV_SERVICE_KEEPER_SIGN_H
+
+#include "service/keeper/dispatch.h"
+#include "signer/method.h"
+#include "signer/nonce.h"
+
+/* One signature under way. Owns copies of what it needs: the datagram is gone when a MAC is late.
+ */
+struct oxv_sign_job {
+    struct oxv_sign_job *next_free;
+    uint64_t frontend_serial;
+    uint64_t request_id;
+    uint64_t uid;
+    uint64_t caller_id, caller_version;
+    uint64_t connection_id, connection_version;
+    uint64_t grant_id, grant_version;
+    uint64_t kind;
+    uint64_t timestamp; /* seconds */
+    uint8_t nonce[OXV_NONCE_BYTES];
+    struct oxv_method method;
+    struct oxv_url url; /* its views point into url_text */
+    uint8_t url_text[OXV_URL_MAX_BYTES];
+    char version[16]; /* token-passport */
+};
+
+/*
+ * A way to get a MAC. `submit` either calls oxv_sign_finish() before it returns, or keeps the job
+ * and calls it later. `message` is borrowed for the call.
+ */
+struct oxv_mac_backend {
+    const char *name;
+    void (*submit)(struct oxv_keeper *k, struct oxv_sign_job *job, struct oxv_view message);
+};
+
+OXV_MUST_USE enum oxv_status oxv_sign_jobs_new(struct oxv_sign_jobs **out);
+void oxv_sign_jobs_free(struct oxv_sign_jobs *jobs);
+
+/* OXV_MSG_SIGN. */
+void oxv_sign_request(struct oxv_keeper *k, const struct oxv_request *request);
+
+/*
+ * The MAC has come back, or `problem` says why not (a code of design 8, then signature is empty).
+ * Composes entry and answer and gives the job back.
+ */
+void oxv_sign_finish(struct oxv_keeper *k, struct oxv_sign_job *job, struct oxv_view signature,
+                     const char *problem);
+
+#endif
