@@ -55,14 +55,16 @@ class Service:
     """
     seal: "keyfile" or "passphrase".  users: "none", or "roles" (root only).
     source: whether oxvaultd is given the secret; without it comes up sealed.
+    wrapper: a command that executes oxvaultd, such as taskset.
     """
 
     def __init__(self, build, *, seal="keyfile", users="none", source=True, options=(),
-                 environment=None):
+                 environment=None, wrapper=()):
         self.build = build
         self.seal = seal
         self.source = source
         self.options = list(options)
+        self.wrapper = list(wrapper)
         self.environment = dict(environment or {})
         self.users = [] if users == "roles" or os.geteuid() != 0 else ["--users", "none"]
         self.base = public_directory()
@@ -95,7 +97,7 @@ class Service:
             command += self._secret_option()
         with open(self.stderr_file, "ab") as stderr:
             self.daemon = subprocess.Popen(
-                [str(word) for word in [*command, *self.options, *more]],
+                [str(word) for word in [*self.wrapper, *command, *self.options, *more]],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
