@@ -131,8 +131,8 @@ def test_a_token_passport_and_a_connect_password_verify(job):
 @pytest.mark.parametrize(
     "body, status, code",
     [
-        ({"method": "DELETE"}, 403, "no_grant"),
-        ({"url": "https://123456.suitetalk.api.netsuite.com/other/path"}, 403, "no_grant"),
+        ({"method": "DELETE"}, 403, "url_not_allowed"),
+        ({"url": "https://123456.suitetalk.api.netsuite.com/other/x"}, 403, "url_not_allowed"),
         ({"url": "https://123457.suitetalk.api.netsuite.com/services/x"}, 403, "url_not_allowed"),
         ({"connection": "unheard-of"}, 403, "no_grant"),
         ({"url": "https://123456.suitetalk.api.netsuite.com/services/a b"}, 422, "unprocessable"),

@@ -58,5 +58,5 @@ def passport_signature(account, consumer_key, token, nonce, timestamp, secrets):
 
 
 def signature_hash(signature):
-    """`sig_hash` of the access log: SHA-256 of the signature's text, in hex."""
-    return hashlib.sha256(signature.encode()).hexdigest()
+    """`sig_hash` of the access log: SHA-256 of the signature's bytes, in hex."""
+    return hashlib.sha256(base64.b64decode(signature, validate=True)).hexdigest()
