@@ -189,6 +189,12 @@ oxv_parse_base64(struct oxv_view text, uint8_t *out, size_t out_max, size_t *out
         *out_len = 0;
         return true;
     }
+    /* libsodium 1.0.18 takes the byte 0x80 for a slash where char is signed. */
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] >= 0x80) {
+            return false;
+        }
+    }
     size_t len;
     const char *end;
 
