@@ -29,12 +29,12 @@ put_encoded_byte(uint8_t *out, size_t at, uint8_t byte)
 size_t
 oxv_percent_len(struct oxv_view bytes)
 {
-    size_t len = 0;
+    size_t escapes = 0; /* counted without a branch: this is the hottest loop of a signature */
 
     for (size_t i = 0; i < bytes.len; i++) {
-        len += encoded_byte_len(bytes.data[i]);
+        escapes += !oxv_char_is(bytes.data[i], OXV_CHAR_UNRESERVED);
     }
-    return len;
+    return bytes.len + escapes * (ESCAPE_BYTES - 1);
 }
 
 void
@@ -59,16 +59,16 @@ oxv_write_percent(struct oxv_writer *w, struct oxv_view bytes)
 void
 oxv_write_percent_again(struct oxv_writer *w, struct oxv_view encoded)
 {
-    size_t run = 0; /* start of the bytes that stay */
+    const uint8_t *found;
 
-    for (size_t i = 0; i < encoded.len; i++) {
-        if (encoded.data[i] == '%') {
-            oxv_write_view(w, oxv_view(encoded.data + run, i + 1 - run));
-            oxv_write_view(w, oxv_view("25", 2));
-            run = i + 1;
-        }
+    while (encoded.len > 0 && (found = memchr(encoded.data, '%', encoded.len)) != NULL) {
+        size_t run = (size_t)(found - encoded.data) + 1;
+
+        oxv_write_view(w, oxv_view(encoded.data, run));
+        oxv_write_view(w, oxv_view("25", 2));
+        encoded = oxv_view_from(encoded, run);
     }
-    oxv_write_view(w, oxv_view_from(encoded, run));
+    oxv_write_view(w, encoded);
 }
 
 static uint8_t
