@@ -22,6 +22,10 @@ OXV_MUST_USE enum oxv_status oxv_change_begin(struct oxv_vault *vault, struct ox
  * Puts a row. *id 0 makes a new one and is set; else that row is replaced (OXV_E_NOT_FOUND where it
  * does not exist). Unique: connection name, caller name, caller uid, admin uid (OXV_E_CONFLICT).
  * `secret` may be NULL: a new row has an empty secret part, a replaced one keeps its own.
+ *   OXV_E_USAGE      a record or secret breaks its rules, or a new connection has no key
+ *   OXV_E_NOT_FOUND  also: a grant names a caller or connection that does not exist
+ *   OXV_E_LIMIT      more than OXV_PAIR_GRANTS_MAX grants of a caller for one connection
+ *   OXV_E_STORE      the disk failed: the change can only be freed
  */
 OXV_MUST_USE enum oxv_status oxv_change_put(struct oxv_change *change, enum oxv_table table,
                                             uint64_t *id, const void *record, const void *secret,
@@ -43,7 +47,12 @@ OXV_MUST_USE enum oxv_status oxv_change_remove(struct oxv_change *change, enum o
 /* Afterwards nothing can be put any more. digest_hex: 64 characters and NUL. */
 OXV_MUST_USE enum oxv_status oxv_change_prepare(struct oxv_change *change, uint64_t *counter,
                                                 char digest_hex[65], struct oxv_err *err);
-/* Frees *change in any case and sets it to NULL. OXV_E_STORE: nothing was changed. */
+/*
+ * Frees *change in any case and sets it to NULL.
+ *   OXV_E_STORE   the loaded records are unchanged, but whether the disk has the change only the
+ *                 next open can tell: log nothing about it, take no further change, end the process
+ *   OXV_E_LOCKED  the vault was locked meanwhile: nothing was changed
+ */
 OXV_MUST_USE enum oxv_status oxv_change_commit(struct oxv_change **change, struct oxv_err *err);
 /* Rolls back unless committed. NULL is fine. */
 void oxv_change_free(struct oxv_change *change);

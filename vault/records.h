@@ -7,10 +7,15 @@
 
 #include "base/fields.h"
 
-#define OXV_NAME_MAX_BYTES       64u /* of connections, callers: [A-Za-z0-9][A-Za-z0-9._-]* */
-#define OXV_ID_BYTES             16u /* vault id, node id */
-#define OXV_SEALS_MAX            16u
-#define OXV_GRANT_LIST_MAX_BYTES 8192u
+#define OXV_NAME_MAX_BYTES          64u /* of connections, callers: [A-Za-z0-9][A-Za-z0-9._-]* */
+#define OXV_ID_BYTES                16u /* vault id, node id */
+#define OXV_SEALS_MAX               16u
+#define OXV_GRANT_LIST_MAX_BYTES    4096u
+#define OXV_RATE_MAX                1000000u /* signatures in a grant's period */
+#define OXV_KEY_MAX_BYTES           8192u    /* a signing key; an RSA key of 8192 bits has 4.8 KB */
+#define OXV_KEPT_SECRET_MAX_BYTES   1024u    /* consumer and token secret */
+#define OXV_RECORD_MAX_BYTES        32768u   /* an encoded public part */
+#define OXV_RECORD_SECRET_MAX_BYTES 12288u   /* an encoded secret part */
 
 /* Numbers are part of what is authenticated: never reuse one. */
 enum oxv_table {
@@ -136,5 +141,14 @@ OXV_MUST_USE enum oxv_status oxv_connection_secret_check(const struct oxv_connec
                                                          struct oxv_err *err);
 OXV_MUST_USE enum oxv_status oxv_grant_check(const struct oxv_grant_record *record,
                                              struct oxv_err *err);
+OXV_MUST_USE enum oxv_status oxv_caller_check(const struct oxv_caller_record *record,
+                                              struct oxv_err *err);
+
+/*
+ * oxv_fields_encode() that says what is wrong. Where it fails, so has the writer.
+ *   OXV_E_USAGE  a field breaks its shape, or all do not fit: *err names shape and field
+ */
+OXV_MUST_USE enum oxv_status oxv_record_encode(struct oxv_writer *w, const struct oxv_shape *shape,
+                                               const void *in, struct oxv_err *err);
 
 #endif

@@ -33,7 +33,8 @@ struct oxv_grant {
     uint64_t id;
     uint64_t version;
     struct oxv_grant_record record;
-    /* The keeper's token bucket (GCRA, nanoseconds since boot); kept while the grant is unchanged. */
+    /* The keeper's token bucket (GCRA, nanoseconds since boot); kept while the grant is unchanged.
+     */
 
     uint64_t bucket_full_at_ns;
 };

@@ -1,0 +1,235 @@
+/*
+ * A box is crypto_box_seal (X25519, XSalsa20-Poly1305, an ephemeral key of the sender) over the
+ * encoded struct oxv_box, whose payload is an encoded struct again.
+ *   offset       bytes  what
+ *        0          32  ephemeral public key
+ *       32          16  tag
+ *       48           n  ciphertext, as long as the plaintext
+ */
+#include "vault/box.h"
+
+#include <sodium.h>
+
+#include "base/text.h"
+
+#define CHUNK_CONNECTIONS_MAX_BYTES 45056u
+#define PUB_PREFIX                  "oxvault-vault-pub/1 "
+
+_Static_assert(crypto_box_PUBLICKEYBYTES == OXV_BOX_KEY_BYTES, "public key");
+_Static_assert(crypto_box_SECRETKEYBYTES == OXV_BOX_KEY_BYTES, "private key");
+
+static const struct oxv_field box_fields[] = {
+    OXV_FIELD(struct oxv_box, purpose, 1, OXV_FIELD_U64, true, 1, 255),
+    OXV_FIELD(struct oxv_box, vault_id, 2, OXV_FIELD_BYTES, true, OXV_ID_BYTES, OXV_ID_BYTES),
+    OXV_FIELD(struct oxv_box, challenge, 3, OXV_FIELD_BYTES, true, OXV_CHALLENGE_BYTES,
+              OXV_CHALLENGE_BYTES),
+    OXV_FIELD(struct oxv_box, payload, 4, OXV_FIELD_BYTES, true, 1, OXV_BOX_MAX_BYTES),
+};
+const struct oxv_shape oxv_box_shape = OXV_SHAPE(struct oxv_box, "box", box_fields);
+
+static const struct oxv_field unseal_fields[] = {
+    OXV_FIELD(struct oxv_box_unseal, seal_id, 1, OXV_FIELD_U64, false, 1, UINT64_MAX),
+    OXV_FIELD(struct oxv_box_unseal, seal_kind, 2, OXV_FIELD_U64, true, OXV_SEAL_PASSPHRASE,
+              OXV_SEAL_KEYFILE),
+    OXV_FIELD(struct oxv_box_unseal, material, 3, OXV_FIELD_BYTES, true, OXV_KEYFILE_BYTES,
+              OXV_KEYFILE_BYTES),
+};
+const struct oxv_shape oxv_box_unseal_shape =
+    OXV_SHAPE(struct oxv_box_unseal, "unseal", unseal_fields);
+
+static const struct oxv_field seal_add_fields[] = {
+    OXV_FIELD(struct oxv_box_seal_add, existing_id, 1, OXV_FIELD_U64, false, 1, UINT64_MAX),
+    OXV_FIELD(struct oxv_box_seal_add, existing_kind, 2, OXV_FIELD_U64, true, OXV_SEAL_PASSPHRASE,
+              OXV_SEAL_KEYFILE),
+    OXV_FIELD(struct oxv_box_seal_add, kind, 3, OXV_FIELD_U64, true, OXV_SEAL_PASSPHRASE,
+              OXV_SEAL_KEYFILE),
+    OXV_FIELD(struct oxv_box_seal_add, kdf_ops, 4, OXV_FIELD_U64, false, 1, UINT32_MAX),
+    OXV_FIELD(struct oxv_box_seal_add, kdf_memory_bytes, 5, OXV_FIELD_U64, false, 1, UINT64_MAX),
+    OXV_FIELD(struct oxv_box_seal_add, kdf_salt, 6, OXV_FIELD_BYTES, false, 16, 16),
+    OXV_FIELD(struct oxv_box_seal_add, existing_material, 7, OXV_FIELD_BYTES, true,
+              OXV_KEYFILE_BYTES, OXV_KEYFILE_BYTES),
+    OXV_FIELD(struct oxv_box_seal_add, material, 8, OXV_FIELD_BYTES, true, OXV_KEYFILE_BYTES,
+              OXV_KEYFILE_BYTES),
+};
+const struct oxv_shape oxv_box_seal_add_shape =
+    OXV_SHAPE(struct oxv_box_seal_add, "seal add", seal_add_fields);
+
+static const struct oxv_field connection_fields[] = {
+    OXV_FIELD(struct oxv_box_connection, record, 1, OXV_FIELD_BYTES, true, 1, OXV_RECORD_MAX_BYTES),
+    OXV_FIELD(struct oxv_box_connection, secret, 2, OXV_FIELD_BYTES, true, 1,
+              OXV_RECORD_SECRET_MAX_BYTES),
+};
+const struct oxv_shape oxv_box_connection_shape =
+    OXV_SHAPE(struct oxv_box_connection, "connection add", connection_fields);
+
+static const struct oxv_field import_fields[] = {
+    OXV_FIELD(struct oxv_box_import, session, 1, OXV_FIELD_BYTES, true, 1, 64),
+    OXV_FIELD(struct oxv_box_import, chunk, 2, OXV_FIELD_U64, true, 1, UINT32_MAX),
+    OXV_FIELD(struct oxv_box_import, connections, 3, OXV_FIELD_LIST, true, 1,
+              CHUNK_CONNECTIONS_MAX_BYTES),
+};
+const struct oxv_shape oxv_box_import_shape =
+    OXV_SHAPE(struct oxv_box_import, "import", import_fields);
+
+enum oxv_status
+oxv_box_keypair(uint8_t public_key[OXV_BOX_KEY_BYTES], struct oxv_secret **private_key,
+                struct oxv_err *err)
+{
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *made = oxv_secret_new(OXV_BOX_KEY_BYTES);
+
+    if (made == NULL) {
+        return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for the vault's door key");
+    }
+    (void)crypto_box_keypair(public_key, oxv_secret_bytes(made)); /* documented to return 0 */
+    *private_key = oxv_secret_take(&made);
+    return OXV_OK;
+}
+
+static enum oxv_status
+seal_plain(struct oxv_writer *out, const uint8_t *public_key, struct oxv_view plain,
+           struct oxv_err *err)
+{
+    size_t len = plain.len + crypto_box_SEALBYTES;
+
+    if (len > OXV_BOX_MAX_BYTES) {
+        return oxv_fail(err, OXV_E_LIMIT, "what is to be sealed is longer than %u bytes",
+                        OXV_BOX_MAX_BYTES);
+    }
+    uint8_t *place = oxv_write_reserve(out, len);
+
+    if (place == NULL) {
+        return oxv_fail(err, OXV_E_LIMIT, "no room for a box of %zu bytes", len);
+    }
+    if (crypto_box_seal(place, plain.data, plain.len, public_key) != 0) {
+        return oxv_fail(err, OXV_E_FORMAT, "the vault's public key is not a valid one");
+    }
+    return OXV_OK;
+}
+
+enum oxv_status
+oxv_box_seal(struct oxv_writer *out, const uint8_t public_key[OXV_BOX_KEY_BYTES],
+             const struct oxv_box *head, const struct oxv_shape *payload_shape, const void *payload,
+             struct oxv_err *err)
+{
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *inner = oxv_secret_new(OXV_BOX_MAX_BYTES);
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *outer = oxv_secret_new(OXV_BOX_MAX_BYTES);
+    struct oxv_box whole = *head;
+    struct oxv_view plain;
+
+    if (inner == NULL || outer == NULL) {
+        return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for a box");
+    }
+    struct oxv_writer inner_writer = oxv_writer(oxv_secret_bytes(inner), OXV_BOX_MAX_BYTES);
+    struct oxv_writer outer_writer = oxv_writer(oxv_secret_bytes(outer), OXV_BOX_MAX_BYTES);
+
+    oxv_fields_encode(&inner_writer, payload_shape, payload);
+    if (oxv_writer_finish(&inner_writer, &whole.payload) != OXV_OK) {
+        return oxv_fail(err, OXV_E_USAGE, "%s: a field is missing, too long or malformed",
+                        payload_shape->name);
+    }
+    oxv_fields_encode(&outer_writer, &oxv_box_shape, &whole);
+    if (oxv_writer_finish(&outer_writer, &plain) != OXV_OK) {
+        return oxv_fail(err, OXV_E_USAGE, "%s: too long for a box", payload_shape->name);
+    }
+    return seal_plain(out, public_key, plain, err);
+}
+
+static enum oxv_status
+check_head(const struct oxv_box *head, enum oxv_box_purpose purpose, const uint8_t *vault_id,
+           struct oxv_err *err)
+{
+    if (head->purpose != (uint64_t)purpose) {
+        return oxv_fail(err, OXV_E_DENIED, "the box was sealed for another purpose");
+    }
+    if (!oxv_view_equals(head->vault_id, oxv_view(vault_id, OXV_ID_BYTES))) {
+        return oxv_fail(err, OXV_E_DENIED, "the box was sealed for another vault");
+    }
+    return OXV_OK;
+}
+
+enum oxv_status
+oxv_box_open(struct oxv_view box, const uint8_t public_key[OXV_BOX_KEY_BYTES],
+             const struct oxv_secret *private_key, enum oxv_box_purpose purpose,
+             const uint8_t *vault_id, struct oxv_secret **plain, struct oxv_box *head,
+             struct oxv_err *err)
+{
+    if (box.len < crypto_box_SEALBYTES || box.len > OXV_BOX_MAX_BYTES) {
+        return oxv_fail(err, OXV_E_FORGED, "the box is damaged");
+    }
+    OXV_AUTO(oxv_secret_freep)
+    struct oxv_secret *opened = oxv_secret_new(box.len - crypto_box_SEALBYTES);
+    struct oxv_box read;
+
+    if (opened == NULL) {
+        return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for a box");
+    }
+    if (crypto_box_seal_open(oxv_secret_bytes(opened), box.data, box.len, public_key,
+                             oxv_secret_view(private_key).data) != 0) {
+        return oxv_fail(err, OXV_E_FORGED,
+                        "the box is damaged or was not sealed to this start of the service: read "
+                        "vault.pub again");
+    }
+    enum oxv_status st = oxv_fields_decode(oxv_secret_view(opened), &oxv_box_shape, &read, err);
+
+    if (st == OXV_OK) {
+        st = check_head(&read, purpose, vault_id, err);
+    }
+    if (st == OXV_OK) {
+        *plain = oxv_secret_take(&opened);
+        *head = read;
+    }
+    return st;
+}
+
+enum oxv_status
+oxv_vault_pub_write(struct oxv_writer *w, const uint8_t *vault_id,
+                    const uint8_t public_key[OXV_BOX_KEY_BYTES])
+{
+    struct oxv_view all;
+
+    oxv_write_text(w, PUB_PREFIX);
+    oxv_write_hex(w, oxv_view(vault_id, OXV_ID_BYTES));
+    oxv_write_text(w, " ");
+    oxv_write_base64(w, oxv_view(public_key, OXV_BOX_KEY_BYTES));
+    oxv_write_text(w, "\n");
+    return oxv_writer_finish(w, &all);
+}
+
+/* Lower-case hex only: a text has one spelling. */
+static bool
+parse_pub(struct oxv_view text, uint8_t id[OXV_ID_BYTES], uint8_t key[OXV_BOX_KEY_BYTES])
+{
+    struct oxv_reader r = oxv_reader(text);
+    struct oxv_view prefix;
+    struct oxv_view hex;
+    struct oxv_view space;
+    size_t len = 0;
+
+    if (!oxv_read_view(&r, sizeof PUB_PREFIX - 1, &prefix) || !oxv_view_is(prefix, PUB_PREFIX) ||
+        !oxv_read_view(&r, 2u * OXV_ID_BYTES, &hex) || !oxv_parse_hex(hex, id, OXV_ID_BYTES) ||
+        !oxv_read_view(&r, 1, &space) || !oxv_view_is(space, " ") || r.left.len == 0 ||
+        r.left.data[r.left.len - 1] != '\n') {
+        return false;
+    }
+    struct oxv_view base64 = oxv_view(r.left.data, r.left.len - 1);
+
+    return oxv_parse_base64(base64, key, OXV_BOX_KEY_BYTES, &len) && len == OXV_BOX_KEY_BYTES;
+}
+
+enum oxv_status
+oxv_vault_pub_parse(struct oxv_view text, uint8_t *vault_id, uint8_t public_key[OXV_BOX_KEY_BYTES],
+                    struct oxv_err *err)
+{
+    uint8_t id[OXV_ID_BYTES];
+    uint8_t key[OXV_BOX_KEY_BYTES];
+    uint8_t again[128];
+    struct oxv_writer w = oxv_writer(again, sizeof again);
+
+    if (!parse_pub(text, id, key) || oxv_vault_pub_write(&w, id, key) != OXV_OK ||
+        !oxv_view_equals(text, oxv_view(again, w.len))) {
+        return oxv_fail(err, OXV_E_FORMAT, "vault.pub does not hold a public key of a vault");
+    }
+    memcpy(vault_id, id, sizeof id);
+    memcpy(public_key, key, sizeof key);
+    return OXV_OK;
+}
