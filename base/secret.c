@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -18,11 +19,16 @@ struct oxv_secret {
     size_t alloc_len; /* what was asked for; len can be shortened */
     uint8_t *mapping; /* memfd: guard page, pages, guard page; NULL for sodium */
     size_t mapping_len;
+    struct oxv_secret *previous; /* of all live secrets */
+    struct oxv_secret *next;
 };
 
 /* Set once by oxv_secret_setup(), before a process does anything else. */
 static enum oxv_secret_memory memory_used = OXV_SECRET_MEMORY_AUTO;
 static bool unlocked_allowed = false;
+/* The keeper has no threads, but programs that link liboxvault may: the list is shared by them. */
+static struct oxv_secret *live = NULL;
+static pthread_mutex_t live_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static size_t
 page_len(void)
@@ -153,6 +159,49 @@ oxv_secret_memory_parse(struct oxv_view text, enum oxv_secret_memory *out)
     return true;
 }
 
+static void
+lock_live(void)
+{
+    if (pthread_mutex_lock(&live_lock) != 0) {
+        oxv_bug("the list of secrets cannot be locked");
+    }
+}
+
+static void
+unlock_live(void)
+{
+    if (pthread_mutex_unlock(&live_lock) != 0) {
+        oxv_bug("the list of secrets cannot be unlocked");
+    }
+}
+
+static void
+list_live(struct oxv_secret *s)
+{
+    lock_live();
+    s->next = live;
+    if (live != NULL) {
+        live->previous = s;
+    }
+    live = s;
+    unlock_live();
+}
+
+static void
+unlist_live(struct oxv_secret *s)
+{
+    lock_live();
+    if (s->previous != NULL) {
+        s->previous->next = s->next;
+    } else {
+        live = s->next;
+    }
+    if (s->next != NULL) {
+        s->next->previous = s->previous;
+    }
+    unlock_live();
+}
+
 struct oxv_secret *
 oxv_secret_new(size_t len)
 {
@@ -171,6 +220,7 @@ oxv_secret_new(size_t len)
     s->len = len;
     s->alloc_len = len;
     sodium_memzero(s->bytes, len);
+    list_live(s);
     return s;
 }
 
@@ -204,6 +254,7 @@ oxv_secret_free(struct oxv_secret *s)
     if (s == NULL) {
         return;
     }
+    unlist_live(s);
     sodium_memzero(s->bytes, s->alloc_len);
     if (s->mapping == NULL) {
         sodium_free(s->bytes);
@@ -246,6 +297,23 @@ bool
 oxv_secret_equals(const struct oxv_secret *s, struct oxv_view other)
 {
     return s->len == other.len && sodium_memcmp(s->bytes, other.data, other.len) == 0;
+}
+
+void
+oxv_secret_each(oxv_secret_pages_fn fn, void *ctx)
+{
+    size_t page = page_len();
+
+    lock_live();
+    for (const struct oxv_secret *s = live; s != NULL; s = s->next) {
+        uintptr_t first = (uintptr_t)s->bytes / page * page;
+        uintptr_t last = ((uintptr_t)s->bytes + s->alloc_len + page - 1) / page * page;
+
+        if (s->alloc_len > 0 && !fn(ctx, first, last)) {
+            break;
+        }
+    }
+    unlock_live();
 }
 
 void

@@ -48,6 +48,13 @@ void oxv_secret_shorten(struct oxv_secret *s, size_t len);
 /* Constant time for equal lengths; the length itself is not hidden. */
 bool oxv_secret_equals(const struct oxv_secret *s, struct oxv_view other);
 
+/*
+ * Calls fn for the memory pages of each live secret, until it returns false; for doctor, which asks
+ * the kernel about them. Gives addresses, never contents.
+ */
+typedef bool (*oxv_secret_pages_fn)(void *ctx, uintptr_t begin, uintptr_t end);
+void oxv_secret_each(oxv_secret_pages_fn fn, void *ctx);
+
 /* Wipes `len` bytes in a way the compiler keeps. Does not touch errno. */
 void oxv_wipe(void *bytes, size_t len);
 
