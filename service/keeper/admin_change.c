@@ -5,7 +5,7 @@
 #include "service/keeper/admin.h"
 #include "service/keeper/events.h"
 
-#define PAGE_ROW_MAX_BYTES 20480u /* no row of a list is longer, see the limits in records.h */
+#define PAGE_ROW_MAX_BYTES 24576u /* no row of a list is longer, see the limits in records.h */
 
 void
 oxv_admin_refuse(struct oxv_keeper *k, const struct oxv_request *request, uint64_t entry_type,

@@ -269,7 +269,7 @@ flush_one(struct oxv_keeper *k, struct oxv_frontend *f)
 
     k->counters.datagrams_out += oxv_channel_sent(f->channel) - sent_before;
     if (st == OXV_OK) {
-        f->open_requests = f->log_wait_id != 0 ? 1 : 0;
+        f->open_requests = f->wait_count;
         f->full_since_us = 0;
         watch_writable(k, f, false);
         return;

@@ -14,6 +14,15 @@ struct oxv_refusal {
     bool with_health; /* GET /v1/health is answered all the same */
 };
 
+#define OXV_LOG_READS_MAX 16u /* open at once, of one auditor's frontend */
+
+/* A LOG_WAIT that is not answered yet. */
+struct oxv_log_wait {
+    uint64_t request_id;
+    uint64_t size;     /* answer when the log has more entries than this */
+    uint64_t until_us; /* boot clock */
+};
+
 struct oxv_frontend {
     struct oxv_frontend *next;
     enum oxv_door door;
@@ -29,9 +38,8 @@ struct oxv_frontend {
     size_t open_requests;
     size_t peers;           /* handed over or waiting */
     uint64_t full_since_us; /* boot clock; 0: not full */
-    uint64_t log_wait_id;   /* LOG_WAIT that is open, plus one */
-    uint64_t log_wait_size;
-    uint64_t log_wait_until_us;
+    struct oxv_log_wait waits[OXV_LOG_READS_MAX];
+    size_t wait_count;
     size_t open_reads;                     /* LOG_READ without LOG_CLOSE */
     int waiting_fds[OXV_TURN_ACCEPTS_MAX]; /* peers that came before the channel */
     struct oxv_refusal waiting_peers[OXV_TURN_ACCEPTS_MAX];

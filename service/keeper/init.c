@@ -1,0 +1,111 @@
+#include "service/keeper/init.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/io.h"
+#include "base/text.h"
+#include "service/keeper/start.h"
+#include "vault/log/verify.h"
+
+#define SALT_BYTES 16u
+
+/* The secret that makes the seal, from the descriptor, with the parameters it was stretched by. */
+static enum oxv_status
+read_material(enum oxv_seal_kind kind, int fd, struct oxv_seal_record *record,
+              uint8_t salt[SALT_BYTES], struct oxv_secret **out, struct oxv_err *err)
+{
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *secret = NULL;
+    bool is_passphrase = kind == OXV_SEAL_PASSPHRASE;
+    enum oxv_status st =
+        oxv_read_secret_fd(fd, is_passphrase ? OXV_PASSPHRASE_MAX_BYTES : OXV_KEYFILE_BYTES,
+                           is_passphrase, &secret, err);
+
+    if (st != OXV_OK) {
+        return st;
+    }
+    record->kind = kind;
+    record->created_us = oxv_clock_wall_us();
+    if (is_passphrase) {
+        oxv_passphrase_parameters(record, salt);
+        return oxv_passphrase_stretch(secret, record, out, err);
+    }
+    if (oxv_secret_len(secret) != OXV_KEYFILE_BYTES) {
+        return oxv_fail(err, OXV_E_FORMAT, "a key file has %u bytes, this one has %zu",
+                        OXV_KEYFILE_BYTES, oxv_secret_len(secret));
+    }
+    *out = oxv_secret_take(&secret);
+    return OXV_OK;
+}
+
+static enum oxv_status
+print_result(struct oxv_keeper *k, const char *vkey, struct oxv_err *err)
+{
+    char fingerprint[128];
+    char vault_id[2 * OXV_ID_BYTES + 1] = "";
+    char origin[OXV_LOG_ORIGIN_MAX_BYTES] = "";
+    struct oxv_writer w = oxv_writer(vault_id, sizeof vault_id);
+    enum oxv_status st =
+        oxv_log_vkey_fingerprint(oxv_view_text(vkey), fingerprint, sizeof fingerprint);
+
+    if (st == OXV_OK) {
+        st = oxv_vault_open(k->dir_path, k->dir_fd, &k->vault, err);
+    }
+    if (st == OXV_OK) {
+        st = oxv_text_copy(oxv_vault_node(k->vault)->origin, origin, sizeof origin);
+    }
+    if (st != OXV_OK) {
+        return st;
+    }
+    oxv_write_hex(&w, oxv_view(oxv_vault_id(k->vault), OXV_ID_BYTES));
+    (void)printf("vault_id=%s\norigin=%s\nvkey=%s\nfingerprint=%s\n", vault_id, origin, vkey,
+                 fingerprint);
+    return fflush(stdout) == 0 ? OXV_OK : oxv_fail_errno(err, "cannot print the result");
+}
+
+static enum oxv_status
+make_vault(struct oxv_keeper *k, const struct oxv_init_options *options, int source_fd,
+           struct oxv_err *err)
+{
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *material = NULL;
+    struct oxv_seal_record record = { 0 };
+    uint8_t salt[SALT_BYTES];
+    char vkey[OXV_LOG_VKEY_MAX_BYTES];
+    enum oxv_status st = oxv_keeper_prepare(k, options->dir_path, err);
+
+    st = st != OXV_OK ? st : read_material(options->seal, source_fd, &record, salt, &material, err);
+    if (st != OXV_OK) {
+        return st;
+    }
+    struct oxv_seal_input seal = {
+        .kind = options->seal,
+        .stretched = options->seal == OXV_SEAL_PASSPHRASE ? material : NULL,
+        .keyfile = options->seal == OXV_SEAL_KEYFILE ? material : NULL,
+    };
+    struct oxv_vault_new vault = { .seal = &seal,
+                                   .seal_record = &record,
+                                   .admin_uid = options->admin_uid,
+                                   .machine_id = oxv_view_text(k->machine_id) };
+
+    st = oxv_vault_create(k->dir_fd, &vault, vkey, sizeof vkey, err);
+    return st != OXV_OK ? st : print_result(k, vkey, err);
+}
+
+int
+oxv_keeper_init(const struct oxv_init_options *options, int source_fd)
+{
+    struct oxv_keeper k = { .dir_fd = -1, .epoll_fd = -1, .smaps_fd = -1, .lock_fd = -1 };
+    struct oxv_err err = { 0 };
+
+    for (enum oxv_door door = 0; door < OXV_DOOR_END; door++) {
+        k.door_fds[door] = -1;
+    }
+    enum oxv_status st = make_vault(&k, options, source_fd, &err);
+
+    oxv_keeper_done(&k);
+    if (st != OXV_OK) {
+        (void)fprintf(stderr, "oxvault init: %s\n", err.text);
+        return st == OXV_E_LOCKED ? OXV_EXIT_LOCKED : 1;
+    }
+    return 0;
+}

@@ -1,0 +1,306 @@
+#include "service/keeper/loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/text.h"
+#include "service/keeper/admin.h"
+#include "service/keeper/answers.h"
+#include "service/keeper/audit.h"
+#include "service/keeper/doors.h"
+#include "service/keeper/events.h"
+#include "service/keeper/frontends.h"
+#include "service/keeper/start.h"
+#include "service/keeper/state.h"
+
+#define EVENTS_MAX 128
+
+/* epoll's data pointer of what is no frontend: addresses that only serve as names. */
+static int control_tag;
+static int door_tags[OXV_DOOR_END];
+
+static bool
+watch(struct oxv_keeper *k, int fd, void *tag)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = tag };
+
+    return epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static bool
+watch_doors(struct oxv_keeper *k)
+{
+    for (enum oxv_door door = OXV_DOOR_SIGN; door < OXV_DOOR_END; door++) {
+        if (!watch(k, k->door_fds[door], &door_tags[door])) {
+            return false;
+        }
+    }
+    k->accepting = true;
+    return true;
+}
+
+static void
+unwatch_doors(struct oxv_keeper *k)
+{
+    for (enum oxv_door door = OXV_DOOR_SIGN; k->accepting && door < OXV_DOOR_END; door++) {
+        if (epoll_ctl(k->epoll_fd, EPOLL_CTL_DEL, k->door_fds[door], NULL) != 0) {
+            oxv_bug("a door cannot be unwatched");
+        }
+    }
+    k->accepting = false;
+}
+
+/* One message of the supervisor. False where the keeper must end. */
+static bool
+take_control(struct oxv_keeper *k, const struct oxv_message *message, int *fds, size_t fd_count)
+{
+    struct oxv_msg_frontend which;
+
+    switch (message->type) {
+    case OXV_MSG_PUBLISHED:
+        if (!k->accepting && !watch_doors(k)) {
+            return false;
+        }
+        oxv_state_tell(k, OXV_MSG_READY);
+        return true;
+    case OXV_MSG_FRONTEND:
+    case OXV_MSG_FRONTEND_FAILED:
+        if (oxv_fields_decode(message->payload, &oxv_msg_frontend_shape, &which, NULL) != OXV_OK) {
+            return false;
+        }
+        oxv_frontend_started(k, &which, fd_count > 0 ? oxv_fd_take(&fds[0]) : -1);
+        return true;
+    case OXV_MSG_STOP:
+        k->stopping = true;
+        unwatch_doors(k);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool
+read_control(struct oxv_keeper *k)
+{
+    struct oxv_view datagram;
+    int fds[OXV_WIRE_FD_MAX];
+    size_t fd_count = 0;
+    enum oxv_status st;
+
+    while ((st = oxv_channel_receive(k->control, &datagram, fds, &fd_count)) == OXV_OK) {
+        struct oxv_reader r;
+        struct oxv_message message;
+        bool ok = oxv_wire_begin(datagram, &r);
+
+        while (ok && (st = oxv_wire_next(&r, &message)) == OXV_OK) {
+            ok = take_control(k, &message, fds, fd_count);
+        }
+        for (size_t i = 0; i < fd_count; i++) {
+            oxv_closep(&fds[i]);
+        }
+        if (!ok || st == OXV_E_FORMAT) {
+            return false;
+        }
+    }
+    return st == OXV_E_BUSY;
+}
+
+static int
+timeout_ms(const struct oxv_keeper *k)
+{
+    uint64_t next = oxv_events_next_us(k);
+    uint64_t audit = oxv_audit_next_us(k);
+    uint64_t now = oxv_clock_boot_us();
+
+    next = audit < next ? audit : next;
+    for (const struct oxv_frontend *f = k->frontends; f != NULL; f = f->next) {
+        if (oxv_frontend_has_work(f)) {
+            return 0;
+        }
+        if (f->full_since_us != 0 && f->full_since_us + OXV_CHANNEL_FULL_MAX_US < next) {
+            next = f->full_since_us + OXV_CHANNEL_FULL_MAX_US + 1;
+        }
+    }
+    if (next <= now) {
+        return 0;
+    }
+    /* A second at most: the clocks are compared, and an import that went silent is given up. */
+    uint64_t wait_ms = (next - now) / 1000 + 1;
+
+    return wait_ms < 1000 ? (int)wait_ms : 1000;
+}
+
+static void
+work_on_channels(struct oxv_keeper *k)
+{
+    size_t taken = 0;
+
+    for (struct oxv_frontend *f = k->frontends; f != NULL; f = f->next) {
+        if (taken + OXV_TURN_CHANNEL_REQUESTS_MAX > OXV_TURN_REQUESTS_MAX) {
+            break;
+        }
+        if (oxv_frontend_has_work(f)) {
+            taken += oxv_frontend_work(k, f);
+        }
+    }
+}
+
+/* The first of the list goes last next time, so that nobody is always behind the turn's limit. */
+static void
+rotate_frontends(struct oxv_keeper *k)
+{
+    struct oxv_frontend *first = k->frontends;
+    struct oxv_frontend **link = &k->frontends;
+
+    if (first == NULL || first->next == NULL) {
+        return;
+    }
+    k->frontends = first->next;
+    while (*link != NULL) {
+        link = &(*link)->next;
+    }
+    first->next = NULL;
+    *link = first;
+}
+
+static void
+end_turn(struct oxv_keeper *k)
+{
+    oxv_events_tick(k);
+    oxv_import_tick(k);
+    oxv_answers_release(k);
+    oxv_audit_tick(k);
+    oxv_frontends_flush(k);
+    rotate_frontends(k);
+}
+
+static bool
+turn(struct oxv_keeper *k)
+{
+    struct epoll_event events[EVENTS_MAX];
+    bool doors[OXV_DOOR_END] = { false };
+    int n = epoll_wait(k->epoll_fd, events, EVENTS_MAX, timeout_ms(k));
+
+    if (n < 0 && errno != EINTR) {
+        return false;
+    }
+    oxv_state_read_clocks(k);
+    for (int i = 0; i < n; i++) {
+        void *tag = events[i].data.ptr;
+
+        if (tag == &control_tag) {
+            if (!read_control(k)) {
+                return false;
+            }
+        } else if (tag >= (void *)&door_tags[0] && tag < (void *)&door_tags[OXV_DOOR_END]) {
+            doors[(int *)tag - door_tags] = true;
+        } else if ((events[i].events & ~(uint32_t)EPOLLOUT) != 0) {
+            ((struct oxv_frontend *)tag)->readable = true;
+        }
+    }
+    work_on_channels(k);
+    for (enum oxv_door door = OXV_DOOR_SIGN; door < OXV_DOOR_END; door++) {
+        if (doors[door] && k->accepting) {
+            (void)oxv_door_accept(k, door); /* level-triggered: what is left comes again */
+        }
+    }
+    end_turn(k);
+    /* Full means that the supervisor hangs: it is not waited for. */
+    return oxv_channel_flush(k->control) != OXV_E_IO;
+}
+
+static void
+log_start_or_stop(struct oxv_keeper *k, enum oxv_entry_type type)
+{
+    struct oxv_entry entry = { .type = type,
+                               .outcome = OXV_OUTCOME_ALLOWED,
+                               .pid = (uint64_t)getpid(),
+                               .happened_us = k->now_us };
+
+    (void)oxv_event(k, &entry, NULL); /* a broken log is reported where it is committed */
+}
+
+/* Is a request waiting that was sent before STOP? */
+static bool
+has_work_in_hand(const struct oxv_keeper *k)
+{
+    for (const struct oxv_frontend *f = k->frontends; f != NULL; f = f->next) {
+        if (oxv_frontend_has_work(f) ||
+            (f->channel != NULL && oxv_channel_is_waiting(f->channel))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* After STOP: answers what is in hand, for two seconds at most. */
+static void
+finish_work(struct oxv_keeper *k)
+{
+    uint64_t until_us = oxv_clock_boot_us() + 2000000u;
+
+    for (struct oxv_frontend *f = k->frontends; f != NULL; f = f->next) {
+        f->readable = true; /* look once more at each */
+    }
+    while (has_work_in_hand(k) && oxv_clock_boot_us() < until_us) {
+        oxv_state_read_clocks(k);
+        work_on_channels(k);
+        end_turn(k);
+    }
+}
+
+static int
+refuse(struct oxv_keeper *k, const struct oxv_err *err)
+{
+    struct oxv_msg_refuse message = { .exit_code = 1, .text = oxv_view_text(err->text) };
+    struct pollfd writable = { .fd = oxv_channel_fd(k->control), .events = POLLOUT };
+
+    if (err->status == OXV_E_LOCKED) {
+        message.exit_code = OXV_EXIT_LOCKED;
+    } else if (err->status == OXV_E_FORGED) {
+        message.exit_code = OXV_EXIT_FORGED;
+    }
+    if (!oxv_is_printable_utf8(message.text)) {
+        message.text = oxv_view_text("the vault cannot be opened");
+    }
+    if (oxv_channel_put_fields(k->control, OXV_MSG_REFUSE, 0, &oxv_msg_refuse_shape, &message) !=
+            OXV_OK ||
+        (oxv_channel_flush(k->control) == OXV_E_BUSY && poll(&writable, 1, 1000) == 1 &&
+         oxv_channel_flush(k->control) != OXV_OK)) {
+        (void)fprintf(stderr, "oxvault-keeper: %s\n", err->text);
+    }
+    return (int)message.exit_code;
+}
+
+int
+oxv_keeper_run(struct oxv_keeper *k)
+{
+    struct oxv_err err = { 0 };
+
+    if (oxv_keeper_start(k, &err) != OXV_OK) {
+        oxv_state_lock(k);
+        return refuse(k, &err);
+    }
+    if (!watch(k, oxv_channel_fd(k->control), &control_tag)) {
+        (void)oxv_fail_errno(&err, "epoll");
+        return refuse(k, &err);
+    }
+    log_start_or_stop(k, OXV_ENTRY_SERVICE_START);
+    end_turn(k);
+    bool alive = oxv_channel_flush(k->control) == OXV_OK;
+
+    while (alive && !k->stopping) {
+        alive = turn(k);
+    }
+    if (k->stopping) {
+        finish_work(k);
+        log_start_or_stop(k, OXV_ENTRY_SERVICE_STOP);
+        end_turn(k);
+    }
+    oxv_state_lock(k);
+    return k->has_to_stop_answering ? 1 : 0;
+}

@@ -1,0 +1,36 @@
+/*
+ * state: sealed and open. Opening: derive keys and load the records, open the log and see that it
+ * agrees with the database, take over what waited in log/pending.
+ */
+#ifndef OXV_SERVICE_KEEPER_STATE_H
+#define OXV_SERVICE_KEEPER_STATE_H
+
+#include "service/keeper/keeper.h"
+
+/* Opens vault.db and log/pending: the vault is then sealed. */
+OXV_MUST_USE enum oxv_status oxv_state_open_sealed(struct oxv_keeper *k, struct oxv_err *err);
+
+/*
+ * Opens the vault. `entry` is the vault.unseal entry that goes to the log (uid, door and reason).
+ * On failure the vault is sealed as before, and a failed unseal is in log/pending.
+ *   OXV_E_LOCKED  wrong passphrase or key file
+ *   else          damaged or changed: see vault.h and log.h
+ */
+OXV_MUST_USE enum oxv_status oxv_state_unseal(struct oxv_keeper *k,
+                                              const struct oxv_seal_input *input, uint64_t seal_id,
+                                              struct oxv_entry *entry, struct oxv_err *err);
+
+/* Commits what is logged, wipes every key. */
+void oxv_state_lock(struct oxv_keeper *k);
+
+/* Unseals from a descriptor that the supervisor gave (takes it). */
+OXV_MUST_USE enum oxv_status oxv_state_unseal_from(struct oxv_keeper *k, enum oxv_source source,
+                                                   int fd, struct oxv_err *err);
+
+/* Tells the supervisor, for systemd's status line. */
+void oxv_state_tell(struct oxv_keeper *k, uint8_t message_type);
+
+/* Notices a wall clock that jumped against the boot clock; sets now_us and now_boot_us. */
+void oxv_state_read_clocks(struct oxv_keeper *k);
+
+#endif
