@@ -68,7 +68,7 @@ open_log(struct oxv_keeper *k, const struct oxv_entry *unseal, struct oxv_err *e
         return st;
     }
     k->log = log;
-    st = oxv_log_pending_take(k->dir_fd, k->log, &taken, err);
+    st = oxv_log_pending_append(k->dir_fd, k->log, &taken, err);
     if (st == OXV_OK && log_service_entries(k, &opened, agreement, unseal) != OXV_OK) {
         st = oxv_fail(err, OXV_E_IO, "the start cannot be logged");
     }
