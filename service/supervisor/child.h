@@ -1,0 +1,54 @@
+/* child: starts keeper and frontends as executables of their own, and keeps the list of frontends.
+ */
+#ifndef OXV_SERVICE_SUPERVISOR_CHILD_H
+#define OXV_SERVICE_SUPERVISOR_CHILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/status.h"
+
+#define OXV_CHILD_CHANNEL_FD 3 /* where a child finds its channel */
+
+struct oxv_child_plan {
+    const char *path;
+    const char *const *argv; /* ends with NULL */
+    int channel_fd;          /* borrowed */
+    bool change_user;        /* to uid and gid, without other groups */
+    uid_t uid;
+    gid_t gid;
+    bool pass_hook; /* a build with OXV_TEST_HOOKS: hand on OXV_HOOK */
+};
+
+/*
+ * Forks and executes: descriptor 0 is /dev/null, 1 and 2 are our stderr, 3 is the channel and
+ * nothing else is open; the environment holds OPENSSL_CONF=/dev/null and nothing else. The child is
+ * killed when this process dies. What fails in the child is said on stderr; it then exits with 127.
+ *   OXV_E_IO  fork failed
+ */
+OXV_MUST_USE enum oxv_status oxv_child_start(const struct oxv_child_plan *plan, pid_t *out,
+                                             struct oxv_err *err);
+
+/* The frontends that live, with the number of the keeper they belong to. */
+struct oxv_children {
+    struct oxv_child {
+        pid_t pid;
+        unsigned keeper;
+    } * list;
+    size_t count;
+    size_t room;
+};
+
+/* False where there are OXV_CHILDREN_MAX already, or no memory. */
+#define OXV_CHILDREN_MAX 4096u
+OXV_MUST_USE bool oxv_children_reserve(struct oxv_children *children);
+/* After a reserve. */
+void oxv_children_add(struct oxv_children *children, pid_t pid, unsigned keeper);
+/* False where it is none of them. */
+bool oxv_children_remove(struct oxv_children *children, pid_t pid);
+/* SIGKILL to all that belong to a keeper before number `keeper`. */
+void oxv_children_kill_before(const struct oxv_children *children, unsigned keeper);
+void oxv_children_done(struct oxv_children *children);
+
+#endif
