@@ -89,9 +89,12 @@ static const struct rule both_rules[] = {
     IS(setsockopt, 2, SO_SNDBUF), IS(setsockopt, 2, SO_RCVBUF)
 };
 
-static const struct rule keeper_rules[] = { IS(fcntl, 1, F_SETLK),      IS(fcntl, 1, F_SETLKW),
-                                            IS(fcntl, 1, F_GETLK),      IS(fcntl, 1, F_OFD_SETLK),
-                                            IS(fcntl, 1, F_OFD_SETLKW), IS(fcntl, 1, F_OFD_GETLK) };
+static const struct rule keeper_rules[] = { IS(fcntl, 1, F_SETLK), IS(fcntl, 1, F_SETLKW),
+                                            IS(fcntl, 1, F_GETLK), IS(fcntl, 1, F_OFD_SETLK),
+                                            IS(fcntl, 1, F_OFD_SETLKW), IS(fcntl, 1, F_OFD_GETLK),
+                                            /* a passphrase typed at the terminal */
+                                            IS(ioctl, 1, TCSETS), IS(ioctl, 1, TCSETSW),
+                                            IS(ioctl, 1, TCSETSF) };
 
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
 

@@ -32,13 +32,20 @@ close_control(struct oxv_supervisor *s)
     s->control = NULL;
 }
 
+/* What the keeper has to know before it has memory for secrets; the rest comes with START. */
 static enum oxv_status
 spawn_keeper(struct oxv_supervisor *s, int channel_fd, struct oxv_err *err)
 {
-    const char *memory = s->options->secret_memory;
-    const char *argv[] = { "oxvault-keeper", "--dir",
-                           s->options->dir,  memory == NULL ? NULL : "--secret-memory",
-                           memory,           NULL };
+    const char *argv[7] = { "oxvault-keeper", "--dir", s->options->dir };
+    size_t count = 3;
+
+    if (s->options->secret_memory != NULL) {
+        argv[count++] = "--secret-memory";
+        argv[count++] = s->options->secret_memory;
+    }
+    if (s->options->memory_unlocked) {
+        argv[count++] = "--allow-unlocked-memory";
+    }
     struct oxv_child_plan plan = { .path = s->keeper_path,
                                    .argv = argv,
                                    .channel_fd = channel_fd,

@@ -11,7 +11,7 @@
 
 /* One process, one terminal: what it was like before. */
 static struct {
-    int fd; /* 0: nothing to restore */
+    int fd; /* 0 or less: nothing to restore */
     struct termios before;
 } terminal;
 
@@ -80,23 +80,17 @@ duplicate_fd(struct oxv_source_given *given, int fd, struct oxv_err *err)
     return OXV_OK;
 }
 
-/* The echo is switched off here because the keeper, in its sandbox, cannot. */
+/* The keeper asks, without echo; what it was like is kept, for the case that it dies meanwhile. */
 static enum oxv_status
-open_terminal(struct oxv_source_given *given, const char *dir, struct oxv_err *err)
+open_terminal(struct oxv_source_given *given, struct oxv_err *err)
 {
-    struct termios silent;
-
     given->source = OXV_SOURCE_TERMINAL;
     given->fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (given->fd < 0 || tcgetattr(given->fd, &terminal.before) != 0) {
         return oxv_fail_errno(err, "there is no terminal to ask at");
     }
     terminal.fd = fcntl(given->fd, F_DUPFD_CLOEXEC, 3);
-    silent = terminal.before;
-    silent.c_lflag &= ~(tcflag_t)ECHO;
-    silent.c_lflag |= ECHONL;
-    if (terminal.fd < 0 || tcsetattr(given->fd, TCSAFLUSH, &silent) != 0 ||
-        dprintf(given->fd, "Passphrase of the vault %s: ", dir) < 0) {
+    if (terminal.fd < 0) {
         return oxv_fail_errno(err, "cannot ask at the terminal");
     }
     return set_path(given, "the terminal", err);
@@ -116,7 +110,7 @@ open_given(const struct oxv_supervisor_options *o, struct oxv_source_given *give
     case OXV_SOURCE_KEYFILE:
         return open_file(given, OXV_SOURCE_KEYFILE, o->source_file, err);
     case OXV_SOURCE_TERMINAL:
-        return open_terminal(given, o->dir, err);
+        return open_terminal(given, err);
     }
     return oxv_fail(err, OXV_E_INTERNAL, "an unknown source");
 }

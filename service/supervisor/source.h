@@ -20,8 +20,8 @@ struct oxv_source_given {
 bool oxv_source_is_lasting(const struct oxv_supervisor_options *options);
 
 /*
- * Opens it. *out is to be released by oxv_source_done(). A terminal's echo goes off and the prompt
- * is written.
+ * Opens it. *out is to be released by oxv_source_done(). A terminal's settings are
+ * remembered.
  *   OXV_E_DENIED, OXV_E_IO  as oxv_open_secret_file()
  */
 OXV_MUST_USE enum oxv_status oxv_source_open(const struct oxv_supervisor_options *options,
@@ -29,7 +29,7 @@ OXV_MUST_USE enum oxv_status oxv_source_open(const struct oxv_supervisor_options
 /* Closes the descriptor. */
 void oxv_source_done(struct oxv_source_given *given);
 
-/* Puts the terminal's echo back on, if oxv_source_open() put it off. */
+/* Gives the terminal the settings it had, which are those without the keeper's silent prompt. */
 void oxv_source_restore_terminal(void);
 
 #endif
