@@ -1,154 +1,426 @@
-/* The writer's side: create, append, commit, reopen, recovery, kill at each hook. */
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
+/* The writer's side: create, append, commit, segments, refusals, and that it breaks for good. */
+#include "test_log_support.h"
+
 #include <signal.h>
-#include <sodium.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/io.h"
-#include "base/text.h"
-#include "vault/log/log.h"
-#include "vault/log/verify.h"
-
-#define ORIGIN  "oxvault/000102030405060708090a0b0c0d0e0f/101112131415161718191a1b1c1d1e1f"
-#define SEGMENT "log/seg/000000000000.jsonl"
-
-/* A vault directory with a log, made anew for each test. */
-struct fixture {
-    char path[64];
-    int fd;
-    struct oxv_secret *wrap_key;
-    char vkey[OXV_LOG_VKEY_MAX_BYTES];
-};
-
-static struct oxv_entry
-genesis(void)
-{
-    return (struct oxv_entry){
-        .type = OXV_ENTRY_LOG_GENESIS,
-        .outcome = OXV_OUTCOME_ALLOWED,
-        .origin = oxv_view_text(ORIGIN),
-        .vault = oxv_view_text("000102030405060708090a0b0c0d0e0f"),
-        .node = oxv_view_text("101112131415161718191a1b1c1d1e1f"),
-    };
-}
-
-static int
-make_vault(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    struct oxv_entry first = genesis();
-    struct oxv_err err;
-
-    strcpy(f->path, "/tmp/oxv-log-XXXXXX");
-    assert_non_null(mkdtemp(f->path));
-    f->fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    f->wrap_key = oxv_secret_random(OXV_LOG_WRAP_KEY_BYTES);
-    assert_int_equal(oxv_log_create(f->fd, &first, f->wrap_key, f->vkey, &err), OXV_OK);
-    *state = f;
-    return 0;
-}
-
-static int
-remove_vault(void **state)
-{
-    struct fixture *f = *state;
-    char command[96];
-
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", f->path);
-    assert_int_equal(system(command), 0);
-    (void)close(f->fd);
-    oxv_secret_free(f->wrap_key);
-    free(f);
-    return 0;
-}
-
-static enum oxv_status
-reopen(const struct fixture *f, struct oxv_log **log, struct oxv_log_opened *opened)
-{
-    struct oxv_err err = { 0 };
-    enum oxv_status st = oxv_log_open(f->fd, f->vkey, f->wrap_key, log, opened, &err);
-
-    if (st != OXV_OK) {
-        print_message("%s\n", err.text);
-    }
-    return st;
-}
-
-static struct oxv_log *
-must_open(const struct fixture *f, struct oxv_log_opened *opened)
-{
-    struct oxv_log *log = NULL;
-
-    assert_int_equal(reopen(f, &log, opened), OXV_OK);
-    return log;
-}
-
-static uint64_t
-append_sign(struct oxv_log *log)
-{
-    struct oxv_entry entry = {
-        .type = OXV_ENTRY_SIGN,
-        .outcome = OXV_OUTCOME_ALLOWED,
-        .uid_plus1 = 1001,
-        .caller = oxv_view_text("order-exchange"),
-        .connection = oxv_view_text("acme"),
-    };
-    uint64_t index = UINT64_MAX;
-
-    assert_int_equal(oxv_log_append(log, &entry, &index), OXV_OK);
-    return index;
-}
+#include "vault/log/note.h"
+#include "vault/log/tree.h"
 
 static void
 a_new_log_opens_again_and_goes_on(void **state)
 {
-    struct fixture *f = *state;
+    struct log_fixture *f = *state;
     struct oxv_log_opened opened;
-    struct oxv_log *log = must_open(f, &opened);
+    struct oxv_log *log = open_log(f, &opened);
+    struct oxv_entry entry = sign_entry();
     struct oxv_err err;
+    uint8_t root[32];
+    uint8_t again[32];
 
     assert_int_equal(opened.torn_bytes, 0);
     assert_int_equal(oxv_log_size(log), 1);
-    assert_string_equal(oxv_log_origin(log), ORIGIN);
-    assert_int_equal(append_sign(log), 1);
-    assert_int_equal(append_sign(log), 2);
+    assert_string_equal(oxv_log_origin(log), TEST_ORIGIN);
+    assert_int_equal(append(log, &entry), 1);
+    assert_int_equal(append(log, &entry), 2);
     assert_int_equal(oxv_log_waiting(log), 2);
     assert_int_equal(oxv_log_size(log), 1);
     assert_int_equal(oxv_log_commit(log, &err), OXV_OK);
+    assert_int_equal(oxv_log_commit(log, &err), OXV_OK); /* an empty group */
     assert_int_equal(oxv_log_waiting(log), 0);
     assert_int_equal(oxv_log_size(log), 3);
-    uint8_t root[32];
-
+    assert_int_equal(oxv_log_commits(log), 1);
     oxv_log_root(log, root);
     oxv_log_free(log);
-
-    uint8_t again[32];
-
-    log = must_open(f, &opened);
+    log = open_log(f, &opened);
     oxv_log_root(log, again);
     assert_int_equal(oxv_log_size(log), 3);
     assert_memory_equal(root, again, sizeof root);
+    assert_int_equal(append(log, &entry), 3);
+    oxv_log_free(log); /* drops what waits */
+    must_verify(f);
+}
+
+static void
+the_files_of_a_new_log_are_as_documented(void **state)
+{
+    struct log_fixture *f = *state;
+    struct file_bytes origin = read_whole(f->fd, "log/origin");
+    struct file_bytes vkey = read_whole(f->fd, "log/genesis.vkey");
+    struct file_bytes key = read_whole(f->fd, "log/epoch.key");
+    struct file_bytes segment = read_whole(f->fd, TEST_SEGMENT);
+    struct stat st;
+
+    assert_true(oxv_view_is(oxv_view(origin.data, origin.len), TEST_ORIGIN "\n"));
+    assert_int_equal(vkey.len, strlen(f->vkey) + 1);
+    assert_memory_equal(vkey.data, f->vkey, strlen(f->vkey));
+    assert_int_equal(key.len, 161);
+    assert_memory_equal(key.data, "OXVEPKEY\x01\0\0\0\0\0\0\0\0", 17);
+    assert_int_equal(fstatat(f->fd, "log/epoch.key", &st, 0), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(fstatat(f->fd, "log", &st, 0), 0);
+    assert_int_equal(st.st_mode & 07777, 0700);
+    segment.data[segment.len] = 0;
+    assert_non_null(strstr((const char *)segment.data, "\"seq\":0,"));
+    assert_non_null(strstr((const char *)segment.data, "\"type\":\"log.genesis\""));
+    assert_non_null(strstr((const char *)segment.data, "}\n{\"commit\":{\"epoch\":0,\"root\":\""));
+    assert_memory_equal(segment.data + segment.len - 13, "\",\"size\":1}}\n", 13);
+    file_bytes_done(&origin);
+    file_bytes_done(&vkey);
+    file_bytes_done(&key);
+    file_bytes_done(&segment);
+}
+
+static void
+a_second_log_or_a_bad_first_entry_is_refused(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_entry first = genesis_entry();
+    char vkey[OXV_LOG_VKEY_MAX_BYTES] = "untouched";
+    struct oxv_err err;
+
+    assert_int_equal(oxv_log_create(f->fd, &first, f->wrap_key, vkey, &err), OXV_E_CONFLICT);
+    first.type = OXV_ENTRY_SIGN;
+    assert_int_equal(oxv_log_create(f->fd, &first, f->wrap_key, vkey, &err), OXV_E_USAGE);
+    first = genesis_entry();
+    first.origin = oxv_view_text("with space");
+    assert_int_equal(oxv_log_create(f->fd, &first, f->wrap_key, vkey, &err), OXV_E_USAGE);
+    assert_string_equal(vkey, "untouched");
+}
+
+static void
+a_second_writer_is_refused(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    struct oxv_err err;
+    struct findings found;
+
+    assert_int_equal(try_open(f, &err), OXV_E_CONFLICT);
+    assert_int_equal(verify(f, &found), OXV_OK);
+    assert_true(found.verdict.writer_active);
     oxv_log_free(log);
+    assert_int_equal(try_open(f, &err), OXV_OK);
+    assert_int_equal(verify(f, &found), OXV_OK);
+    assert_false(found.verdict.writer_active);
+}
+
+static void
+another_key_origin_or_key_file_is_refused(void **state)
+{
+    struct log_fixture *f = *state;
+    struct log_fixture other = *f;
+    struct oxv_err err;
+    struct file_bytes key = read_whole(f->fd, "log/epoch.key");
+
+    other.wrap_key = oxv_secret_random(OXV_LOG_WRAP_KEY_BYTES);
+    assert_int_equal(try_open(&other, &err), OXV_E_LOCKED);
+    oxv_secret_free(other.wrap_key);
+
+    other = *f;
+    strcpy(other.vkey, "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
+    assert_int_equal(try_open(&other, &err), OXV_E_FORGED);
+
+    write_whole(f->fd, "log/genesis.vkey", oxv_view_text(other.vkey));
+    assert_int_equal(try_open(f, &err), OXV_E_FORGED);
+    write_whole(f->fd, "log/genesis.vkey", oxv_view_text(f->vkey));
+    assert_int_equal(try_open(f, &err), OXV_E_FORGED); /* without its newline */
+
+    char line[OXV_LOG_VKEY_MAX_BYTES + 1];
+
+    (void)snprintf(line, sizeof line, "%s\n", f->vkey);
+    write_whole(f->fd, "log/genesis.vkey", oxv_view_text(line));
+    assert_int_equal(try_open(f, &err), OXV_OK);
+    write_whole(f->fd, "log/epoch.key", oxv_view(key.data, key.len - 1));
+    assert_int_equal(try_open(f, &err), OXV_E_FORMAT);
+    assert_int_equal(unlinkat(f->fd, "log/epoch.key", 0), 0);
+    assert_int_equal(try_open(f, &err), OXV_E_NOT_FOUND);
+    file_bytes_done(&key);
+}
+
+/* The key file of another log, made under the same wrap key. */
+static void
+the_key_file_of_another_log_is_refused(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_entry first = genesis_entry();
+    char path[] = "/tmp/oxv-log-XXXXXX";
+    char vkey[OXV_LOG_VKEY_MAX_BYTES];
+    struct oxv_err err;
+
+    assert_non_null(mkdtemp(path));
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_int_equal(oxv_log_create(fd, &first, f->wrap_key, vkey, &err), OXV_OK);
+    struct file_bytes key = read_whole(fd, "log/epoch.key");
+
+    write_whole(f->fd, "log/epoch.key", oxv_view(key.data, key.len));
+    assert_int_equal(try_open(f, &err), OXV_E_FORGED);
+    file_bytes_done(&key);
+    (void)close(fd);
+    remove_tree(path);
+}
+
+static void
+an_entry_that_cannot_be_written_leaves_the_group_as_it_was(void **state)
+{
+    struct log_fixture *f = *state;
+    static char text[OXV_LOG_ENTRY_MAX_BYTES];
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    struct oxv_entry entry = sign_entry();
+    uint64_t index = 99;
+
+    memset(text, 'x', sizeof text);
+    (void)append(log, &entry);
+    entry.reason = oxv_view(text, sizeof text);
+    assert_int_equal(oxv_log_append(log, &entry, &index), OXV_E_LIMIT);
+    entry.reason = oxv_view_text("\xff");
+    assert_int_equal(oxv_log_append(log, &entry, &index), OXV_E_LIMIT);
+    assert_int_equal(index, 99);
+    assert_int_equal(oxv_log_waiting(log), 1);
+    commit_signs(log, 1);
+    assert_int_equal(oxv_log_size(log), 3);
+    oxv_log_free(log);
+    must_verify(f);
+}
+
+static void
+a_group_is_split_where_a_segment_ends(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    struct oxv_err err;
+    int fd = -1;
+    uint64_t first;
+    uint64_t bytes;
+    struct stat st;
+    struct findings found;
+
+    commit_signs(log, 2 * OXV_LOG_SEGMENT_ENTRIES + 9); /* three segments at once */
+    assert_int_equal(oxv_log_size(log), 2 * OXV_LOG_SEGMENT_ENTRIES + 10);
+    assert_int_equal(oxv_log_commits(log), 3);
+    assert_int_equal(oxv_log_open_segment(log, 65535, &fd, &first, &bytes, &err), OXV_OK);
+    assert_int_equal(first, 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(bytes, st.st_size);
+    (void)close(fd);
+    assert_int_equal(oxv_log_open_segment(log, 131072, &fd, &first, &bytes, &err), OXV_OK);
+    assert_int_equal(first, 131072);
+    assert_int_equal(bytes, oxv_log_segment_bytes(log));
+    (void)close(fd);
+    assert_int_equal(oxv_log_open_segment(log, 131082, &fd, &first, &bytes, &err), OXV_E_NOT_FOUND);
+    oxv_log_free(log);
+    log = open_log(f, &opened);
+    commit_signs(log, 1);
+    oxv_log_free(log);
+    assert_int_equal(verify(f, &found), OXV_OK);
+    assert_int_equal(found.verdict.entries, 2 * OXV_LOG_SEGMENT_ENTRIES + 11);
+    assert_int_equal(found.verdict.commits, 5);
+}
+
+static void
+a_log_that_ends_with_its_segment_goes_on_in_a_new_one(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+
+    commit_signs(log, OXV_LOG_SEGMENT_ENTRIES - 1);
+    assert_false(is_there(f->fd, "log/seg/000000065536.jsonl"));
+    oxv_log_free(log);
+    must_verify(f);
+    log = open_log(f, &opened);
+    commit_signs(log, 1);
+    assert_true(is_there(f->fd, "log/seg/000000065536.jsonl"));
+    oxv_log_free(log);
+    must_verify(f);
+
+    /* A kill between the new file and its first write leaves it empty. */
+    write_whole(f->fd, "log/seg/000000065536.jsonl", oxv_view("", 0));
+    must_verify(f);
+    log = open_log(f, &opened);
+    assert_int_equal(opened.torn_bytes, 0);
+    assert_int_equal(oxv_log_size(log), OXV_LOG_SEGMENT_ENTRIES);
+    commit_signs(log, 1);
+    oxv_log_free(log);
+    must_verify(f);
+}
+
+static void
+a_deleted_segment_stops_the_log(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    struct oxv_entry entry = sign_entry();
+    struct oxv_err err = { 0 };
+    uint64_t index;
+
+    (void)append(log, &entry);
+    assert_int_equal(unlinkat(f->fd, TEST_SEGMENT, 0), 0);
+    assert_int_equal(oxv_log_commit(log, &err), OXV_E_IO);
+    assert_non_null(strstr(err.text, "deleted"));
+    assert_true(oxv_log_is_broken(log));
+    assert_int_equal(oxv_log_append(log, &entry, &index), OXV_E_IO);
+    assert_int_equal(oxv_log_commit(log, &err), OXV_E_IO);
+    assert_int_equal(oxv_log_size(log), 1);
+    oxv_log_free(log);
+}
+
+static void
+a_replaced_or_changed_segment_stops_the_log(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    struct oxv_entry entry = sign_entry();
+    struct oxv_err err;
+    struct file_bytes segment = read_whole(f->fd, TEST_SEGMENT);
+
+    (void)append(log, &entry);
+    assert_int_equal(renameat(f->fd, TEST_SEGMENT, f->fd, "log/moved"), 0);
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(segment.data, segment.len));
+    assert_int_equal(oxv_log_commit(log, &err), OXV_E_IO);
+    assert_true(oxv_log_is_broken(log));
+    oxv_log_free(log);
+
+    log = open_log(f, &opened);
+    (void)append(log, &entry);
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(segment.data, segment.len - 1));
+    assert_int_equal(oxv_log_commit(log, &err), OXV_E_IO);
+    assert_true(oxv_log_is_broken(log));
+    oxv_log_free(log);
+    file_bytes_done(&segment);
+}
+
+/* In a child, since the limit cannot be taken back. */
+static void
+a_short_write_breaks_the_log_and_is_recovered(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    int status = -1;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct oxv_log *log = NULL;
+        struct oxv_err err;
+        struct oxv_entry entry = sign_entry();
+        uint64_t index;
+
+        if (oxv_log_open(f->fd, f->vkey, f->wrap_key, &log, &opened, &err) != OXV_OK ||
+            oxv_log_append(log, &entry, &index) != OXV_OK) {
+            _exit(1);
+        }
+        struct rlimit limit = { .rlim_cur = oxv_log_segment_bytes(log) + 50,
+                                .rlim_max = oxv_log_segment_bytes(log) + 50 };
+
+        (void)signal(SIGXFSZ, SIG_IGN);
+        if (setrlimit(RLIMIT_FSIZE, &limit) != 0) {
+            _exit(2);
+        }
+        _exit(oxv_log_commit(log, &err) == OXV_E_IO && oxv_log_is_broken(log) ? 0 : 3);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+
+    struct oxv_log *log = open_log(f, &opened);
+
+    assert_int_equal(opened.torn_bytes, 50);
+    assert_int_equal(oxv_log_size(log), 1);
+    commit_signs(log, 1);
+    oxv_log_free(log);
+    must_verify(f);
+}
+
+static struct oxv_entry
+change(enum oxv_entry_type type, uint64_t cfg, const char *digest)
+{
+    return (struct oxv_entry){ .type = type, .cfg = cfg, .cfg_digest = oxv_view_text(digest) };
+}
+
+static void
+opening_tells_the_newest_change_and_whether_it_is_done(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_err err;
+    const struct oxv_entry steps[] = {
+        change(OXV_ENTRY_CONNECTION_ADD, 1, "aa"), change(OXV_ENTRY_CHANGE_DONE, 1, ""),
+        change(OXV_ENTRY_GRANT_ADD, 2, "bb"),      change(OXV_ENTRY_GRANT_ADD, 2, "bb"),
+        change(OXV_ENTRY_CHANGE_UNDONE, 2, ""),    change(OXV_ENTRY_CALLER_ADD, 2, "cc"),
+        change(OXV_ENTRY_CHANGE_DONE, 2, ""),
+    };
+    static const struct {
+        uint64_t last;
+        uint64_t done;
+        const char *digest;
+    } told[] = {
+        { 1, 0, "aa" }, { 1, 1, "aa" }, { 2, 1, "bb" }, { 2, 1, "bb" },
+        { 1, 1, "aa" }, { 2, 1, "cc" }, { 2, 2, "cc" },
+    };
+
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        struct oxv_log *log = open_log(f, &opened);
+
+        (void)append(log, &steps[i]);
+        assert_int_equal(oxv_log_commit(log, &err), OXV_OK);
+        oxv_log_free(log);
+        oxv_log_free(open_log(f, &opened));
+        assert_int_equal(opened.last_cfg, told[i].last);
+        assert_int_equal(opened.last_done_cfg, told[i].done);
+        assert_string_equal(opened.last_cfg_digest, told[i].digest);
+    }
+}
+
+static void
+time_never_goes_back_even_where_an_event_happened_earlier(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    struct oxv_entry entry = sign_entry();
+    struct oxv_err err;
+
+    entry.happened_us = 1000000; /* 1970 */
+    (void)append(log, &entry);
+    entry.happened_us = UINT64_C(253402300799999999); /* 9999: no event of the future */
+    (void)append(log, &entry);
+    assert_int_equal(oxv_log_commit(log, &err), OXV_OK);
+    oxv_log_free(log);
+    must_verify(f);
+
+    struct findings found;
+
+    assert_int_equal(verify(f, &found), OXV_OK);
+    assert_true(found.verdict.last_time_us <= oxv_clock_wall_us());
+    assert_true(found.verdict.first_time_us + UINT64_C(3600000000) > oxv_clock_wall_us());
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_new_log_opens_again_and_goes_on, make_vault,
-                                        remove_vault),
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_log, remove_log)
+        TEST(a_new_log_opens_again_and_goes_on),
+        TEST(the_files_of_a_new_log_are_as_documented),
+        TEST(a_second_log_or_a_bad_first_entry_is_refused),
+        TEST(a_second_writer_is_refused),
+        TEST(another_key_origin_or_key_file_is_refused),
+        TEST(the_key_file_of_another_log_is_refused),
+        TEST(an_entry_that_cannot_be_written_leaves_the_group_as_it_was),
+        TEST(a_group_is_split_where_a_segment_ends),
+        TEST(a_log_that_ends_with_its_segment_goes_on_in_a_new_one),
+        TEST(a_deleted_segment_stops_the_log),
+        TEST(a_replaced_or_changed_segment_stops_the_log),
+        TEST(a_short_write_breaks_the_log_and_is_recovered),
+        TEST(opening_tells_the_newest_change_and_whether_it_is_done),
+        TEST(time_never_goes_back_even_where_an_event_happened_earlier),
     };
 
     if (oxv_secret_setup(OXV_SECRET_MEMORY_SODIUM, true, NULL) != OXV_OK) {
