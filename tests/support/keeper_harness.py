@@ -47,6 +47,7 @@ class KeeperHarness:
                        env=self.environment, check=True, capture_output=True)
 
     def start(self, sealed=False):
+        self.ready = self.refused = self.published = None
         self.doors = []
         for name in ("sign", "admin", "audit"):
             door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -127,11 +128,13 @@ class KeeperHarness:
     def ask(self, channel, kind, payload=b"", ident=1):
         """One request, one answer: (type, payload or document)."""
         wire.send(channel, wire.datagram(wire.message(kind, ident, payload)))
-        messages, fds = wire.receive(channel)
-        assert messages is not None, "the keeper closed the channel"
+        messages = [(wire.PEER,)]
+        while messages[0][0] == wire.PEER:  # peers may come in between
+            messages, fds = wire.receive(channel)
+            assert messages is not None, "the keeper closed the channel"
+            for descriptor in fds:
+                os.close(descriptor)
         assert len(messages) == 1 and messages[0][1] == ident, messages
-        for descriptor in fds:
-            os.close(descriptor)
         answer, body = messages[0][0], messages[0][2]
         return answer, wire.parse_doc(body) if answer == wire.DOC else wire.parse_fields(body)
 

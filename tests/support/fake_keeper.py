@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+"""A keeper, or a frontend, that does what a test tells it: for tests of the supervisor alone.
+
+Installed as oxvault-keeper and oxvault-frontend into a directory for --libexec. What it is to do
+stands in DIR/behaviour.json (DIR from --dir); what it saw goes to DIR/seen, a JSON line each.
+"""
+
+import json
+import os
+import signal
+import socket
+import stat
+import struct
+import sys
+
+CHANNEL_FD = 3
+PUBLISH, READY, WANT_FRONTEND, REFUSE, STATE = range(192, 197)
+START, PUBLISHED, FRONTEND, FRONTEND_FAILED, STOP = range(224, 229)
+START_NUMBERS = {
+    1: "source", 2: "memory_unlocked", 3: "require_sandbox", 4: "service_uid_plus1",
+    5: "admin_gid_plus1", 6: "audit_gid_plus1", 7: "single_uid", 8: "userns_allowed",
+}
+
+
+def number(tag, value):
+    return struct.pack(">BIQ", tag, 8, value)
+
+
+def text(tag, value):
+    return struct.pack(">BI", tag, len(value)) + value.encode()
+
+
+def fields(payload):
+    found = {}
+    while payload:
+        tag, size = struct.unpack_from(">BI", payload)
+        found[tag], payload = payload[5 : 5 + size], payload[5 + size :]
+    return found
+
+
+def datagram(message_type, message_id, payload=b""):
+    return b"\x01" + struct.pack(">BQI", message_type, message_id, len(payload)) + payload
+
+
+def messages(data):
+    assert data[0] == 1
+    data = data[1:]
+    while data:
+        message_type, message_id, size = struct.unpack_from(">BQI", data)
+        yield message_type, message_id, data[13 : 13 + size]
+        data = data[13 + size :]
+
+
+def status_line(name):
+    with open("/proc/self/status", encoding="ascii") as status:
+        return next(line.split(":", 1)[1].strip() for line in status if line.startswith(name))
+
+
+def about_this_process():
+    return {
+        "pid": os.getpid(), "argv": sys.argv[1:], "environment": dict(os.environ),
+        "uids": os.getresuid(), "gids": os.getresgid(), "groups": os.getgroups(),
+        "group": os.getpgid(0), "capabilities": status_line("CapPrm"),
+        "bounding": status_line("CapBnd"), "blocked_signals": status_line("SigBlk"),
+        "no_new_privs": status_line("NoNewPrivs"),
+        # 3 is the channel; listdir's own descriptor is closed by now
+        "descriptors": sorted(int(fd) for fd in os.listdir("/proc/self/fd") if is_open(int(fd))),
+        "stdin": os.readlink("/proc/self/fd/0"),
+        "stdout_is_stderr": os.path.sameopenfile(1, 2),
+    }
+
+
+def is_open(fd):
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+class Fake:
+    def __init__(self, directory):
+        self.directory = directory
+        self.channel = socket.socket(fileno=CHANNEL_FD)
+        with open(f"{directory}/behaviour.json", encoding="utf-8") as file:
+            self.behaviour = json.load(file)
+
+    def see(self, event, **details):
+        line = json.dumps({"event": event, **details}) + "\n"
+        fd = os.open(f"{self.directory}/seen", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        os.write(fd, line.encode())
+        os.close(fd)
+
+    def send(self, message_type, message_id=0, payload=b""):
+        self.channel.send(datagram(message_type, message_id, payload))
+
+    def receive(self):
+        data, fds, _, _ = socket.recv_fds(self.channel, 65536, 8)
+        return (list(messages(data)) if data else None), list(fds)
+
+    def run(self):
+        self.see("started", **about_this_process())
+        self.die_if("before-start")
+        self.start()
+        self.die_if("before-ready")
+        if "refuse" in self.behaviour:
+            code, words = self.behaviour["refuse"]
+            self.send(REFUSE, 0, number(1, code) + text(2, words))
+            sys.exit(1)
+        self.send(PUBLISH, 7, text(1, f"public key of {os.getpid()}\n"))
+        (message_type, message_id, _), = self.receive()[0]
+        assert (message_type, message_id) == (PUBLISHED, 7)
+        self.see("published")
+        self.send(READY, 0, number(1, self.behaviour.get("sealed", 0)))
+        for i in range(self.behaviour.get("frontends", 0)):
+            payload = number(1, 1 + i % 3) + number(2, 1000 + i) + number(3, 50 + i)
+            self.send(WANT_FRONTEND, 100 + i, payload)
+        self.die_if("after-ready")
+        for _ in range(self.behaviour.get("lock", 0)):
+            self.send(STATE, 0, number(1, 1))
+        if self.behaviour.get("garbage"):
+            self.channel.send(b"\x01garbage")
+        self.serve()
+
+    def die_if(self, moment):
+        if self.behaviour.get("die") == moment:
+            if "exit" in self.behaviour:
+                sys.exit(self.behaviour["exit"])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def start(self):
+        received, fds = self.receive()
+        (message_type, _, payload), = received
+        assert message_type == START
+        found = fields(payload)
+        seen = {name: int.from_bytes(found.get(tag, b""), "big")
+                for tag, name in START_NUMBERS.items()}
+        seen["source_path"] = found.get(9, b"").decode()
+        seen["listening"] = [
+            socket.socket(fileno=fd).getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            for fd in os_dup(fds[:3])
+        ]
+        if len(fds) > 3:
+            seen["secret"] = os.read(fds[3], 1000).decode()
+            seen["secret_is_file"] = stat.S_ISREG(os.fstat(fds[3]).st_mode)
+        self.doors = fds[:3]
+        self.see("start", **seen)
+
+    def serve(self):
+        self.kept = []
+        while True:
+            received, fds = self.receive()
+            if received is None:
+                self.see("end-of-channel")
+                return
+            for message_type, message_id, payload in received:
+                self.see("message", type=message_type, id=message_id, fds=len(fds),
+                         fields={t: int.from_bytes(v, "big") for t, v in fields(payload).items()})
+                self.kept += fds
+                if message_type == STOP and not self.behaviour.get("deaf"):
+                    self.see("stopped")
+                    return
+
+
+def os_dup(fds):
+    return [os.dup(fd) for fd in fds]
+
+
+def run_frontend():
+    """Ends at the end of its channel, as a real one does."""
+    if os.environ.get("OXV_FAKE_STAYS"):
+        signal.pause()
+    socket.socket(fileno=CHANNEL_FD).recv(1)
+
+
+if __name__ == "__main__":
+    if os.path.basename(sys.argv[0]) == "oxvault-frontend":
+        run_frontend()
+    else:
+        for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_IGN)
+        Fake(sys.argv[sys.argv.index("--dir") + 1]).run()
