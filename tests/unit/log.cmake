@@ -1,5 +1,7 @@
 oxv_unit_test(log_entry oxv_log)
 oxv_unit_test(log_note oxv_log)
+oxv_unit_test(log_pending oxv_log)
 oxv_unit_test(log_recovery oxv_log)
 oxv_unit_test(log_tree oxv_log)
+oxv_unit_test(log_verify oxv_log)
 oxv_unit_test(log_writer oxv_log)

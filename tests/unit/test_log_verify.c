@@ -1,0 +1,658 @@
+/* Offline verification: every bit and cut, order, epochs, keys, files. */
+#include "test_log_support.h"
+
+#include <sodium.h>
+
+#include "vault/log/commit.h"
+#include "vault/log/entry.h"
+#include "vault/log/note.h"
+#include "vault/log/tree.h"
+
+#define BOOT "00112233445566778899aabbccddeeff"
+
+/* A log written by hand, so that it can break one rule at a time. */
+struct hand {
+    char path[64];
+    int fd;
+    char vkey[OXV_LOG_VKEY_MAX_BYTES];
+    uint8_t public_key[2][OXV_NOTE_PUBLIC_KEY_BYTES];
+    struct oxv_secret *key[2]; /* of epoch 0 and 1 */
+    struct oxv_hasher *hasher;
+    struct oxv_tree tree;
+    uint8_t bytes[65536]; /* of the segment */
+    size_t len;
+    uint64_t time_us;
+    uint64_t mono_us;
+};
+
+static void
+write_vkey(const struct hand *h, size_t key, char out[OXV_LOG_VKEY_MAX_BYTES])
+{
+    struct oxv_vkey vkey = { .name = TEST_ORIGIN };
+    struct oxv_writer w = oxv_writer(out, OXV_LOG_VKEY_MAX_BYTES - 1);
+
+    memcpy(vkey.public_key, h->public_key[key], sizeof vkey.public_key);
+    oxv_vkey_write(&w, &vkey);
+    assert_false(w.failed);
+    out[w.len] = '\0';
+}
+
+static int
+make_hand(void **state)
+{
+    struct hand *h = calloc(1, sizeof *h);
+    char line[OXV_LOG_VKEY_MAX_BYTES + 1];
+
+    assert_non_null(h);
+    strcpy(h->path, "/tmp/oxv-log-XXXXXX");
+    assert_non_null(mkdtemp(h->path));
+    h->fd = open(h->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(mkdirat(h->fd, "log", 0700), 0);
+    assert_int_equal(mkdirat(h->fd, "log/seg", 0700), 0);
+    h->hasher = oxv_hasher_new();
+    for (size_t i = 0; i < 2; i++) {
+        h->key[i] = oxv_secret_new(OXV_NOTE_SECRET_KEY_BYTES);
+        assert_int_equal(crypto_sign_keypair(h->public_key[i], oxv_secret_bytes(h->key[i])), 0);
+    }
+    write_vkey(h, 0, h->vkey);
+    (void)snprintf(line, sizeof line, "%s\n", h->vkey);
+    write_whole(h->fd, "log/genesis.vkey", oxv_view_text(line));
+    write_whole(h->fd, "log/origin", oxv_view_text(TEST_ORIGIN "\n"));
+    h->time_us = 1767323045678901u;
+    h->mono_us = 100;
+    *state = h;
+    return 0;
+}
+
+static int
+remove_hand(void **state)
+{
+    struct hand *h = *state;
+
+    remove_tree(h->path);
+    (void)close(h->fd);
+    oxv_hasher_free(h->hasher);
+    oxv_secret_free(h->key[0]);
+    oxv_secret_free(h->key[1]);
+    free(h);
+    return 0;
+}
+
+static void
+add_place(struct hand *h, const struct oxv_entry *entry, const struct oxv_entry_place *place)
+{
+    struct oxv_writer w = oxv_writer(h->bytes, sizeof h->bytes);
+
+    w.len = h->len;
+    oxv_entry_write(&w, entry, place);
+    assert_false(w.failed);
+    oxv_tree_add(&h->tree, h->hasher, oxv_view(h->bytes + h->len, w.len - h->len));
+    oxv_write_u8(&w, '\n');
+    h->len = w.len;
+}
+
+static struct oxv_entry_place
+next_place(const struct hand *h, uint64_t epoch)
+{
+    return (struct oxv_entry_place){ .seq = h->tree.size,
+                                     .epoch = epoch,
+                                     .time_us = h->time_us,
+                                     .mono_us = h->mono_us,
+                                     .boot = BOOT };
+}
+
+static void
+add_entry(struct hand *h, const struct oxv_entry *entry, uint64_t epoch)
+{
+    struct oxv_entry_place place = next_place(h, epoch);
+
+    add_place(h, entry, &place);
+}
+
+static void
+add_commit(struct hand *h, uint64_t epoch, size_t key)
+{
+    struct oxv_checkpoint checkpoint = { .origin = TEST_ORIGIN, .size = h->tree.size };
+    struct oxv_commit commit = { .epoch = epoch, .size = h->tree.size };
+    struct oxv_writer w = oxv_writer(h->bytes, sizeof h->bytes);
+
+    oxv_tree_root(&h->tree, h->hasher, checkpoint.root);
+    memcpy(commit.root, checkpoint.root, sizeof commit.root);
+    oxv_checkpoint_sign(&checkpoint, h->key[key], commit.signature);
+    w.len = h->len;
+    oxv_commit_write(&w, &commit);
+    oxv_write_u8(&w, '\n');
+    assert_false(w.failed);
+    h->len = w.len;
+}
+
+static void
+begin_hand(struct hand *h)
+{
+    struct oxv_entry first = genesis_entry();
+
+    add_entry(h, &first, 0);
+    add_commit(h, 0, 0);
+}
+
+static enum oxv_status
+verify_hand(struct hand *h, struct findings *found)
+{
+    write_whole(h->fd, TEST_SEGMENT, oxv_view(h->bytes, h->len));
+    return verify_with(h->path, h->vkey, found);
+}
+
+static void
+must_find(struct hand *h, const char *code, uint64_t entry)
+{
+    struct findings found;
+
+    assert_int_equal(verify_hand(h, &found), OXV_E_FORGED);
+    assert_int_equal(found.count, 1);
+    assert_string_equal(found.code, code);
+    assert_int_equal(found.entry, entry);
+    assert_string_equal(found.file, "seg/000000000000.jsonl");
+}
+
+static void
+a_good_log_passes_and_the_verdict_tells_what_was_checked(void **state)
+{
+    struct hand *h = *state;
+    struct oxv_entry entry = sign_entry();
+    struct findings found;
+    uint8_t root[32];
+
+    begin_hand(h);
+    h->time_us += 5;
+    add_entry(h, &entry, 0);
+    add_commit(h, 0, 0);
+    assert_int_equal(verify_hand(h, &found), OXV_OK);
+    assert_int_equal(found.count, 0);
+    assert_int_equal(found.verdict.entries, 2);
+    assert_int_equal(found.verdict.commits, 2);
+    assert_int_equal(found.verdict.epochs, 1);
+    assert_int_equal(found.verdict.findings, 0);
+    assert_int_equal(found.verdict.first_time_us, h->time_us - 5);
+    assert_int_equal(found.verdict.last_time_us, h->time_us);
+    assert_string_equal(found.verdict.origin, TEST_ORIGIN);
+    assert_false(found.verdict.writer_active);
+    oxv_tree_root(&h->tree, h->hasher, root);
+    assert_memory_equal(found.verdict.root, root, sizeof root);
+}
+
+static void
+make_small_log(struct hand *h)
+{
+    struct oxv_entry entry = sign_entry();
+
+    begin_hand(h);
+    add_entry(h, &entry, 0);
+    add_entry(h, &entry, 0);
+    add_commit(h, 0, 0);
+    add_entry(h, &entry, 0);
+    add_commit(h, 0, 0);
+}
+
+static void
+every_flipped_bit_is_found_in_its_group(void **state)
+{
+    struct hand *h = *state;
+    struct findings found;
+    size_t ends[8];
+    size_t group = 0;
+
+    make_small_log(h);
+    struct file_bytes whole = { h->bytes, h->len };
+
+    assert_int_equal(commit_ends(&whole, ends, 8), 3);
+    for (size_t i = 0; i < h->len; i++) {
+        group += i == ends[group] ? 1 : 0;
+        for (unsigned bit = 0; bit < 8; bit++) {
+            h->bytes[i] ^= (uint8_t)(1u << bit);
+            if (verify_hand(h, &found) != OXV_E_FORGED || found.count != 1 ||
+                strcmp(found.file, "seg/000000000000.jsonl") != 0 || found.offset > ends[group] ||
+                found.offset < (group == 0 ? 0 : ends[group - 1])) {
+                fail_msg("byte %zu bit %u: %zu findings, %s at %ju", i, bit, found.count,
+                         found.code, (uintmax_t)found.offset);
+            }
+            h->bytes[i] ^= (uint8_t)(1u << bit);
+        }
+    }
+}
+
+static void
+every_cut_but_one_after_a_commit_is_a_torn_tail(void **state)
+{
+    struct hand *h = *state;
+    struct findings found;
+    size_t ends[8];
+
+    make_small_log(h);
+    struct file_bytes whole = { h->bytes, h->len };
+    size_t count = commit_ends(&whole, ends, 8);
+
+    for (size_t cut = h->len; cut < SIZE_MAX; cut--) {
+        bool is_clean = false;
+
+        for (size_t i = 0; i < count; i++) {
+            is_clean = is_clean || cut == ends[i];
+        }
+        h->len = cut;
+        assert_int_equal(verify_hand(h, &found), is_clean ? OXV_OK : OXV_E_FORGED);
+        if (!is_clean) {
+            assert_string_equal(found.code, "torn_tail");
+            assert_int_equal(found.count, 1);
+        }
+    }
+}
+
+static void
+a_fault_is_named_by_entry_and_byte(void **state)
+{
+    struct hand *h = *state;
+    struct findings found;
+    size_t ends[8];
+
+    make_small_log(h);
+    struct file_bytes whole = { h->bytes, h->len };
+
+    (void)commit_ends(&whole, ends, 8);
+    h->bytes[h->len] = 0;
+    uint8_t *value = (uint8_t *)strstr((char *)h->bytes + ends[1], "acme");
+
+    *value = 'A'; /* still an entry: only the root tells */
+    assert_int_equal(verify_hand(h, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "root_mismatch");
+    assert_int_equal(found.entry, 3);
+    assert_int_equal(found.offset, ends[1]);
+    assert_non_null(strstr(found.reason, "the commit line is genuine"));
+    *value = 0x01;
+    assert_int_equal(verify_hand(h, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "bad_entry");
+    assert_int_equal(found.entry, 3);
+    assert_int_equal(found.offset, value - h->bytes);
+    *value = 'a';
+
+    uint8_t *size = (uint8_t *)strstr((char *)h->bytes + ends[1], "\"size\":4") + 7;
+
+    *size = '5';
+    assert_int_equal(verify_hand(h, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "bad_commit");
+    assert_int_equal(found.entry, 3);
+    assert_int_equal(found.offset, size - h->bytes);
+    assert_int_equal(found.verdict.entries, 3);
+    assert_int_equal(found.verdict.commits, 2);
+}
+
+static void
+entries_out_of_order_are_found(void **state)
+{
+    struct hand *h = *state;
+    struct oxv_entry entry = sign_entry();
+    struct oxv_entry_place place;
+    size_t len;
+    struct oxv_tree tree;
+
+    begin_hand(h);
+    len = h->len;
+    tree = h->tree;
+
+    place = next_place(h, 0);
+    place.seq = 2; /* a gap */
+    add_place(h, &entry, &place);
+    add_commit(h, 0, 0);
+    must_find(h, "bad_order", 1);
+
+    h->len = len;
+    h->tree = tree;
+    place = next_place(h, 0);
+    place.time_us--;
+    add_place(h, &entry, &place);
+    add_commit(h, 0, 0);
+    must_find(h, "bad_order", 1);
+
+    h->len = len;
+    h->tree = tree;
+    place = next_place(h, 0);
+    place.mono_us--;
+    add_place(h, &entry, &place);
+    add_commit(h, 0, 0);
+    must_find(h, "bad_order", 1);
+
+    struct findings found;
+
+    h->len = len;
+    h->tree = tree;
+    place.boot = "ffeeddccbbaa99887766554433221100"; /* another start counts anew */
+    add_place(h, &entry, &place);
+    add_commit(h, 0, 0);
+    assert_int_equal(verify_hand(h, &found), OXV_OK);
+}
+
+static void
+genesis_is_entry_0_and_no_other(void **state)
+{
+    struct hand *h = *state;
+    struct oxv_entry entry = sign_entry();
+    struct oxv_entry first = genesis_entry();
+
+    add_entry(h, &entry, 0);
+    add_commit(h, 0, 0);
+    must_find(h, "bad_genesis", 0);
+
+    h->len = 0;
+    h->tree = (struct oxv_tree){ 0 };
+    begin_hand(h);
+    add_entry(h, &first, 0);
+    add_commit(h, 0, 0);
+    must_find(h, "bad_genesis", 1);
+
+    h->len = 0;
+    h->tree = (struct oxv_tree){ 0 };
+    first.origin = oxv_view_text("oxvault/other");
+    add_entry(h, &first, 0);
+    add_commit(h, 0, 0);
+    must_find(h, "wrong_origin", 0);
+}
+
+static void
+a_commit_of_nothing_or_of_an_old_size_is_found(void **state)
+{
+    struct hand *h = *state;
+
+    begin_hand(h);
+    add_commit(h, 0, 0);
+    must_find(h, "bad_commit", 0);
+}
+
+static void
+a_commit_by_another_key_is_found(void **state)
+{
+    struct hand *h = *state;
+    struct oxv_entry entry = sign_entry();
+
+    begin_hand(h);
+    add_entry(h, &entry, 0);
+    add_commit(h, 0, 1);
+    must_find(h, "bad_signature", 1);
+}
+
+static struct oxv_entry
+epoch_entry(const char *next_key)
+{
+    return (struct oxv_entry){ .type = OXV_ENTRY_LOG_EPOCH,
+                               .outcome = OXV_OUTCOME_ALLOWED,
+                               .next_key = oxv_view_text(next_key) };
+}
+
+/* Ends epoch 0 after a few entries, naming key 1. */
+static void
+end_epoch(struct hand *h)
+{
+    char next[OXV_LOG_VKEY_MAX_BYTES];
+    struct oxv_entry entry = sign_entry();
+
+    write_vkey(h, 1, next);
+    struct oxv_entry last = epoch_entry(next);
+
+    begin_hand(h);
+    add_entry(h, &entry, 0);
+    add_entry(h, &last, 0);
+    add_commit(h, 0, 0);
+}
+
+static void
+the_chain_of_keys_is_followed(void **state)
+{
+    struct hand *h = *state;
+    struct oxv_entry entry = sign_entry();
+    struct findings found;
+
+    end_epoch(h);
+    assert_int_equal(verify_hand(h, &found), OXV_OK);
+    add_entry(h, &entry, 1);
+    add_commit(h, 1, 1);
+    add_entry(h, &entry, 1);
+    add_commit(h, 1, 1);
+    assert_int_equal(verify_hand(h, &found), OXV_OK);
+    assert_int_equal(found.verdict.epochs, 2);
+    assert_int_equal(found.verdict.entries, 5);
+}
+
+static void
+an_old_key_signs_nothing_after_its_epoch(void **state)
+{
+    struct hand *h = *state;
+    struct oxv_entry entry = sign_entry();
+    size_t len;
+    struct oxv_tree tree;
+
+    end_epoch(h);
+    len = h->len;
+    tree = h->tree;
+    add_entry(h, &entry, 1);
+    add_commit(h, 1, 0);
+    must_find(h, "bad_signature", 3);
+
+    h->len = len;
+    h->tree = tree;
+    add_entry(h, &entry, 0);
+    add_commit(h, 0, 0);
+    must_find(h, "bad_epoch", 3);
+
+    h->len = len;
+    h->tree = tree;
+    add_entry(h, &entry, 2); /* an epoch left out */
+    add_commit(h, 2, 1);
+    must_find(h, "bad_epoch", 3);
+
+    h->len = len;
+    h->tree = tree;
+    add_entry(h, &entry, 1);
+    add_commit(h, 0, 1);
+    must_find(h, "bad_epoch", 3);
+}
+
+static void
+log_epoch_must_be_the_last_entry_and_name_a_new_key_of_this_log(void **state)
+{
+    struct hand *h = *state;
+    struct oxv_entry entry = sign_entry();
+    char next[OXV_LOG_VKEY_MAX_BYTES];
+    struct oxv_entry last;
+
+    write_vkey(h, 1, next);
+    last = epoch_entry(next);
+    begin_hand(h);
+    add_entry(h, &last, 0);
+    add_entry(h, &entry, 0);
+    add_commit(h, 0, 0);
+    must_find(h, "bad_epoch", 2);
+
+    static const char other[] =
+        "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    const char *const wrong[] = { other, h->vkey, "nokey", "" };
+
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        h->len = 0;
+        h->tree = (struct oxv_tree){ 0 };
+        last = epoch_entry(wrong[i]);
+        begin_hand(h);
+        add_entry(h, &last, 0);
+        add_commit(h, 0, 0);
+        must_find(h, "bad_epoch", 1);
+    }
+    h->len = 0;
+    h->tree = (struct oxv_tree){ 0 };
+    entry.next_key = oxv_view_text(next); /* in an entry of another type */
+    begin_hand(h);
+    add_entry(h, &entry, 0);
+    add_commit(h, 0, 0);
+    must_find(h, "bad_epoch", 1);
+}
+
+static void
+another_genesis_key_or_origin_does_not_pass(void **state)
+{
+    struct hand *h = *state;
+    struct findings found;
+    char other[OXV_LOG_VKEY_MAX_BYTES];
+
+    make_small_log(h);
+    assert_int_equal(verify_hand(h, &found), OXV_OK);
+    write_vkey(h, 1, other); /* the same origin, another key */
+    assert_int_equal(verify_with(h->path, other, &found), OXV_E_FORGED);
+    assert_int_equal(found.count, 2);
+    assert_string_equal(found.code, "wrong_key");
+    assert_string_equal(found.file, "genesis.vkey");
+
+    static const char stranger[] =
+        "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+
+    assert_int_equal(verify_with(h->path, stranger, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "wrong_origin");
+    assert_int_equal(found.count, 3);
+    assert_int_equal(verify_with(h->path, "nonsense", &found), OXV_E_FORMAT);
+
+    write_whole(h->fd, "log/origin", oxv_view_text(TEST_ORIGIN)); /* no newline */
+    assert_int_equal(verify_with(h->path, h->vkey, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "wrong_origin");
+    assert_int_equal(found.count, 1);
+    write_whole(h->fd, "log/origin", oxv_view_text(TEST_ORIGIN "\n"));
+    assert_int_equal(unlinkat(h->fd, "log/genesis.vkey", 0), 0);
+    assert_int_equal(verify_with(h->path, h->vkey, &found), OXV_OK); /* a copy may lack it */
+}
+
+static void
+extra_and_missing_files_are_found(void **state)
+{
+    struct hand *h = *state;
+    struct findings found;
+
+    make_small_log(h);
+    write_whole(h->fd, "log/seg/000000000000.jsonl~", oxv_view_text(""));
+    assert_int_equal(verify_hand(h, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "extra_file");
+    assert_string_equal(found.file, "seg/000000000000.jsonl~");
+    assert_int_equal(found.count, 1);
+    assert_int_equal(unlinkat(h->fd, "log/seg/000000000000.jsonl~", 0), 0);
+
+    write_whole(h->fd, "log/seg/000000065536.jsonl", oxv_view_text(""));
+    must_find(h, "short_segment", 4);
+    assert_int_equal(renameat(h->fd, "log/seg/000000065536.jsonl", h->fd,
+                              "log/seg/000000131072.jsonl"),
+                     0);
+    assert_int_equal(verify_hand(h, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "short_segment");
+    assert_int_equal(unlinkat(h->fd, "log/seg/000000131072.jsonl", 0), 0);
+
+    assert_int_equal(verify_hand(h, &found), OXV_OK);
+    assert_int_equal(unlinkat(h->fd, TEST_SEGMENT, 0), 0);
+    assert_int_equal(verify_with(h->path, h->vkey, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "missing_segment");
+    assert_int_equal(unlinkat(h->fd, "log/seg", AT_REMOVEDIR), 0);
+    assert_int_equal(verify_with(h->path, h->vkey, &found), OXV_E_NOT_FOUND);
+    assert_int_equal(verify_with("/nonexistent", h->vkey, &found), OXV_E_NOT_FOUND);
+}
+
+static void
+a_missing_segment_of_three_is_found(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    struct findings found;
+
+    commit_signs(log, 2 * OXV_LOG_SEGMENT_ENTRIES + 9);
+    oxv_log_free(log);
+    assert_int_equal(verify(f, &found), OXV_OK);
+    assert_int_equal(renameat(f->fd, "log/seg/000000065536.jsonl", f->fd, "log/kept"), 0);
+    assert_int_equal(verify(f, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "missing_segment");
+    assert_string_equal(found.file, "seg/000000065536.jsonl");
+    assert_int_equal(found.entry, 65536);
+    assert_int_equal(found.verdict.entries, 65536);
+    assert_int_equal(renameat(f->fd, "log/kept", f->fd, "log/seg/000000065536.jsonl"), 0);
+
+    /* A cut at a commit within an inner segment is no clean end. */
+    struct file_bytes first = read_whole(f->fd, TEST_SEGMENT);
+    size_t ends[4];
+
+    assert_int_equal(commit_ends(&first, ends, 4), 2);
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(first.data, ends[0]));
+    assert_int_equal(verify(f, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "short_segment");
+    assert_int_equal(found.offset, ends[0]);
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(first.data, first.len - 1));
+    assert_int_equal(verify(f, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "short_segment");
+    file_bytes_done(&first);
+}
+
+static void
+what_an_active_writer_is_just_adding_is_no_finding(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    struct findings found;
+    struct file_bytes whole;
+
+    commit_signs(log, 2);
+    whole = read_whole(f->fd, TEST_SEGMENT);
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len - 3));
+    assert_int_equal(verify(f, &found), OXV_OK);
+    assert_true(found.verdict.writer_active);
+    assert_int_equal(found.verdict.entries, 1);
+    whole.data[10] ^= 1; /* damage stays a finding */
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len));
+    assert_int_equal(verify(f, &found), OXV_E_FORGED);
+    whole.data[10] ^= 1;
+    oxv_log_free(log);
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len - 3));
+    assert_int_equal(verify(f, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "torn_tail");
+    file_bytes_done(&whole);
+}
+
+static void
+a_line_that_is_too_long_is_found(void **state)
+{
+    struct hand *h = *state;
+
+    begin_hand(h);
+    memset(h->bytes + h->len, 'x', OXV_LOG_ENTRY_MAX_BYTES + 1);
+    h->len += OXV_LOG_ENTRY_MAX_BYTES + 1;
+    h->bytes[h->len++] = '\n';
+    must_find(h, "bad_entry", 1);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_hand, remove_hand)
+        TEST(a_good_log_passes_and_the_verdict_tells_what_was_checked),
+        TEST(every_flipped_bit_is_found_in_its_group),
+        TEST(every_cut_but_one_after_a_commit_is_a_torn_tail),
+        TEST(a_fault_is_named_by_entry_and_byte),
+        TEST(entries_out_of_order_are_found),
+        TEST(genesis_is_entry_0_and_no_other),
+        TEST(a_commit_of_nothing_or_of_an_old_size_is_found),
+        TEST(a_commit_by_another_key_is_found),
+        TEST(the_chain_of_keys_is_followed),
+        TEST(an_old_key_signs_nothing_after_its_epoch),
+        TEST(log_epoch_must_be_the_last_entry_and_name_a_new_key_of_this_log),
+        TEST(another_genesis_key_or_origin_does_not_pass),
+        TEST(extra_and_missing_files_are_found),
+        TEST(a_line_that_is_too_long_is_found),
+        cmocka_unit_test_setup_teardown(a_missing_segment_of_three_is_found, make_log, remove_log),
+        cmocka_unit_test_setup_teardown(what_an_active_writer_is_just_adding_is_no_finding,
+                                        make_log, remove_log),
+    };
+
+    if (oxv_secret_setup(OXV_SECRET_MEMORY_SODIUM, true, NULL) != OXV_OK) {
+        return 1;
+    }
+    return cmocka_run_group_tests_name("log verify", tests, NULL, NULL);
+}
