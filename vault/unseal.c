@@ -126,12 +126,43 @@ load_all(struct oxv_vault *vault, struct loading *loading, struct oxv_err *err)
     return st;
 }
 
+static bool
+is_candidate(const struct oxv_row *row, const struct oxv_seal_input *input, uint64_t seal_id)
+{
+    return row->as.seal.record.kind == (uint64_t)input->kind &&
+           (seal_id == 0 || row->as.seal.id == seal_id);
+}
+
+/* Says which seals were tried. */
+static enum oxv_status
+fail_locked(const struct oxv_vault *vault, const struct oxv_seal_input *input, uint64_t seal_id,
+            struct oxv_err *err)
+{
+    const struct oxv_row_list *seals = &vault->rows->lists[OXV_TABLE_SEAL];
+    bool passphrase = input->kind == OXV_SEAL_PASSPHRASE;
+    char tried[128];
+    struct oxv_writer w = oxv_writer(tried, sizeof tried - 1);
+
+    for (size_t i = 0; i < seals->count; i++) {
+        if (is_candidate(seals->rows[i], input, seal_id)) {
+            oxv_write_text(&w, w.len == 0 ? "" : " or ");
+            oxv_write_decimal(&w, seals->rows[i]->as.seal.id);
+        }
+    }
+    if (w.len == 0) {
+        return oxv_fail(err, OXV_E_LOCKED, "the vault has no %s seal%s",
+                        passphrase ? "passphrase" : "key file",
+                        seal_id == 0 ? "" : " of that number");
+    }
+    return oxv_fail(err, OXV_E_LOCKED, "%s, or seal %.*s was changed",
+                    passphrase ? "wrong passphrase" : "wrong key file", (int)w.len, tried);
+}
+
 enum oxv_status
 oxv_vault_open_root(const struct oxv_vault *vault, const struct oxv_seal_input *input,
                     uint64_t seal_id, struct oxv_secret **root, struct oxv_err *err)
 {
     const struct oxv_row_list *seals = &vault->rows->lists[OXV_TABLE_SEAL];
-    enum oxv_status st = OXV_E_NOT_FOUND;
 
     for (size_t i = 0; i < seals->count; i++) {
         const struct oxv_row *row = seals->rows[i];
@@ -139,8 +170,7 @@ oxv_vault_open_root(const struct oxv_vault *vault, const struct oxv_seal_input *
         struct oxv_view wrapped;
         struct oxv_view blob;
 
-        if (row->as.seal.record.kind != (uint64_t)input->kind ||
-            (seal_id != 0 && row->as.seal.id != seal_id)) {
+        if (!is_candidate(row, input, seal_id)) {
             continue;
         }
         if (!oxv_seal_split(oxv_row_sealed(row), &wrapped, &blob)) {
@@ -148,17 +178,13 @@ oxv_vault_open_root(const struct oxv_vault *vault, const struct oxv_seal_input *
 
             return fail_changed(&stored, err);
         }
-        st = oxv_seal_open(&row->as.seal.record, wrapped, &place, input, root, err);
+        enum oxv_status st = oxv_seal_open(&row->as.seal.record, wrapped, &place, input, root, err);
+
         if (st != OXV_E_LOCKED) {
             return st;
         }
     }
-    if (st == OXV_E_NOT_FOUND) {
-        st = oxv_fail(err, OXV_E_LOCKED, "the vault has no %s seal%s",
-                      input->kind == OXV_SEAL_PASSPHRASE ? "passphrase" : "key file",
-                      seal_id == 0 ? "" : " of that number");
-    }
-    return st;
+    return fail_locked(vault, input, seal_id, err);
 }
 
 /* Is this the machine that the node was made on? */

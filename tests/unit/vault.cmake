@@ -1,0 +1,2 @@
+oxv_unit_test(vault_open oxv_vault)
+oxv_unit_test(vault_tamper oxv_vault)
