@@ -166,16 +166,18 @@ def os_dup(fds):
     return [os.dup(fd) for fd in fds]
 
 
-def run_frontend():
-    """Ends at the end of its channel, as a real one does."""
-    if os.environ.get("OXV_FAKE_STAYS"):
+def run_frontend(directory):
+    """Ends at the end of its channel, as a real one does; not where there is a file `stay`."""
+    with open(f"{directory}/frontends", "a", encoding="utf-8") as seen:
+        seen.write(json.dumps(about_this_process()) + "\n")
+    if os.path.exists(f"{directory}/stay"):
         signal.pause()
     socket.socket(fileno=CHANNEL_FD).recv(1)
 
 
 if __name__ == "__main__":
     if os.path.basename(sys.argv[0]) == "oxvault-frontend":
-        run_frontend()
+        run_frontend(os.path.dirname(sys.argv[0]))
     else:
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)

@@ -1,0 +1,1 @@
+oxv_fuzz_target(keeper oxv_test_vault)

@@ -1,0 +1,2 @@
+oxv_unit_test(keeper_policy oxv_test_vault)
+oxv_unit_test(keeper_clock oxv_test_vault)
