@@ -109,6 +109,9 @@ track_change(struct oxv_chain_cfg *cfg, const struct oxv_entry *entry)
         }
         return;
     }
+    if (entry->type == OXV_ENTRY_LOG_GENESIS) {
+        cfg->last_done = entry->cfg; /* init is done or there is no vault to open */
+    }
     if (cfg->last != entry->cfg) { /* one change may be told by many entries */
         cfg->before = cfg->last;
         memcpy(cfg->before_digest, cfg->last_digest, sizeof cfg->before_digest);
