@@ -1,2 +1,3 @@
 oxv_unit_test(vault_open oxv_vault)
 oxv_unit_test(vault_tamper oxv_vault)
+oxv_unit_test(vault_change oxv_vault)
