@@ -147,8 +147,8 @@ set_access(int run_fd, const char *name, enum oxv_door door, const struct oxv_id
                                                   : 0;
 
     if (gid_plus1 != 0 && fchownat(run_fd, name, (uid_t)-1, (gid_t)(gid_plus1 - 1), 0) != 0 &&
-        (errno != EPERM || geteuid() == 0)) {
-        /* A user that is not in the group keeps the door for itself. */
+        !identity->userns && (errno != EPERM || geteuid() == 0)) {
+        /* A user that is not in the group, or has no such group here, keeps the door for itself. */
         return oxv_fail_errno(err, "cannot give %s to its group", name);
     }
     if (fchmodat(run_fd, name, door == OXV_DOOR_SIGN ? 0666 : 0660, 0) != 0) {

@@ -19,8 +19,9 @@
 #define START_MAX_BYTES    (OXV_SOURCE_PATH_MAX_BYTES + 256u)
 #define QUICK_DEATH_US     10000000u
 #define FRONTENDS_GRACE_US 2000000u
+#define HANG_UP_GRACE_US   1000000u
 
-/* How long to wait before the next start, by the number of quick deaths before. */
+/* How long to wait before the next start, by the number of replacements that died early. */
 static const uint64_t back_off_us[] = { 0, 200000, 1000000, 5000000 };
 
 /* ---- start ---- */
@@ -361,12 +362,15 @@ oxv_keeper_link_serve(struct oxv_supervisor *s)
         watch(s);
         return;
     }
-    if (st != OXV_E_NOT_FOUND && st != OXV_E_IO) {
+    bool hung_up = st == OXV_E_NOT_FOUND || st == OXV_E_IO;
+
+    if (!hung_up) {
         oxv_say("the keeper breaks the rules of its channel (%s)", oxv_status_name(st));
     }
     close_control(s);
-    if (s->keeper_pid > 0 && !s->stopping) {
-        (void)kill(s->keeper_pid, SIGKILL); /* not yet reaped: the id is still its */
+    if (!s->stopping) {
+        /* One that hung up is ending: how it ends is worth to know. */
+        s->kill_keeper_us = oxv_clock_boot_us() + (hung_up ? HANG_UP_GRACE_US : 0);
     }
 }
 
@@ -402,9 +406,10 @@ static void
 plan_replacement(struct oxv_supervisor *s, uint64_t now_us)
 {
     const size_t steps = sizeof back_off_us / sizeof back_off_us[0];
-    bool was_quick = now_us - s->keeper_started_us < QUICK_DEATH_US;
+    /* The first keeper is replaced at once, however early it died. */
+    bool again = s->keeper_number > 1 && now_us - s->keeper_started_us < QUICK_DEATH_US;
 
-    s->quick_deaths = was_quick ? s->quick_deaths + 1 : 0;
+    s->quick_deaths = again ? s->quick_deaths + 1 : 0;
     size_t step = s->quick_deaths < steps ? s->quick_deaths : steps - 1;
 
     s->start_keeper_us = now_us + back_off_us[step];

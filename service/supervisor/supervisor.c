@@ -266,7 +266,7 @@ meet_deadlines(struct oxv_supervisor *s)
         start_keeper(s);
     }
     if (is_due(&s->kill_keeper_us, now_us) && s->keeper_pid > 0) {
-        if (s->was_ready) {
+        if (s->stopping && s->was_ready) {
             oxv_say("the keeper does not end: it is killed");
         }
         (void)kill(s->keeper_pid, SIGKILL); /* not yet reaped: the id is still its */

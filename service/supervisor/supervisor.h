@@ -29,7 +29,7 @@ struct oxv_supervisor {
     bool keeper_ready;           /* this one */
     bool was_ready;              /* any: the line on stdout is out */
     uint64_t keeper_started_us;
-    unsigned quick_deaths; /* in a row */
+    unsigned quick_deaths; /* of replacements, in a row */
     struct oxv_children frontends;
 
     bool stopping;

@@ -168,8 +168,9 @@ def os_dup(fds):
 
 def run_frontend(directory):
     """Ends at the end of its channel, as a real one does; not where there is a file `stay`."""
+    line = json.dumps(about_this_process()) + "\n"
     with open(f"{directory}/frontends", "a", encoding="utf-8") as seen:
-        seen.write(json.dumps(about_this_process()) + "\n")
+        seen.write(line)
     if os.path.exists(f"{directory}/stay"):
         signal.pause()
     socket.socket(fileno=CHANNEL_FD).recv(1)
