@@ -586,7 +586,22 @@ a_missing_segment_of_three_is_found(void **state)
     write_whole(f->fd, TEST_SEGMENT, oxv_view(first.data, first.len - 1));
     assert_int_equal(verify(f, &found), OXV_E_FORGED);
     assert_string_equal(found.code, "short_segment");
+
+    /* The next segment's entries in this one. */
+    struct file_bytes next = read_whole(f->fd, "log/seg/000000065536.jsonl");
+    uint8_t *both = malloc(first.len + next.len);
+
+    assert_non_null(both);
+    memcpy(both, first.data, first.len);
+    memcpy(both + first.len, next.data, next.len);
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(both, first.len + next.len));
+    assert_int_equal(verify(f, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "bad_segment");
+    assert_int_equal(found.entry, 65536);
+    assert_int_equal(found.offset, first.len);
+    free(both);
     file_bytes_done(&first);
+    file_bytes_done(&next);
 }
 
 static void
@@ -613,6 +628,35 @@ what_an_active_writer_is_just_adding_is_no_finding(void **state)
     assert_int_equal(verify(f, &found), OXV_E_FORGED);
     assert_string_equal(found.code, "torn_tail");
     file_bytes_done(&whole);
+}
+
+/* The lines are made by another program, so this also tests us against somebody else. */
+static void
+the_worked_example_of_the_documentation_passes(void **state)
+{
+    struct hand *h = *state;
+    struct file_bytes page = read_whole(AT_FDCWD, "docs/log-format.md");
+    struct findings found;
+    char *begin;
+    char *end;
+
+    page.data[page.len] = 0;
+    begin = strstr((char *)page.data, "\n    oxvault/");
+    assert_non_null(begin);
+    begin += strlen("\n    ");
+    end = strchr(begin, '\n');
+    assert_int_equal(oxv_text_copy(oxv_view(begin, (size_t)(end - begin)), h->vkey, sizeof h->vkey),
+                     OXV_OK);
+    assert_int_equal(unlinkat(h->fd, "log/genesis.vkey", 0), 0);
+    begin = strstr(end, "```json\n") + strlen("```json\n");
+    end = strstr(begin, "```");
+    h->len = (size_t)(end - begin);
+    memcpy(h->bytes, begin, h->len);
+    assert_int_equal(verify_hand(h, &found), OXV_OK);
+    assert_int_equal(found.verdict.entries, 3);
+    assert_int_equal(found.verdict.commits, 2);
+    assert_int_equal(found.verdict.root[0], 0xee);
+    file_bytes_done(&page);
 }
 
 static void
@@ -645,6 +689,7 @@ main(void)
         TEST(log_epoch_must_be_the_last_entry_and_name_a_new_key_of_this_log),
         TEST(another_genesis_key_or_origin_does_not_pass),
         TEST(extra_and_missing_files_are_found),
+        TEST(the_worked_example_of_the_documentation_passes),
         TEST(a_line_that_is_too_long_is_found),
         cmocka_unit_test_setup_teardown(a_missing_segment_of_three_is_found, make_log, remove_log),
         cmocka_unit_test_setup_teardown(what_an_active_writer_is_just_adding_is_no_finding,
