@@ -79,10 +79,27 @@ utf8_sequence_len(struct oxv_view text, size_t at)
     return len;
 }
 
+/* How many bytes from `at` on are ASCII for sure: nearly every text is, so eight at a time. */
+static size_t
+ascii_run_len(struct oxv_view text, size_t at)
+{
+    size_t begin = at;
+    uint64_t eight;
+
+    while (text.len - at >= sizeof eight) {
+        memcpy(&eight, text.data + at, sizeof eight);
+        if ((eight & UINT64_C(0x8080808080808080)) != 0) {
+            break;
+        }
+        at += sizeof eight;
+    }
+    return at - begin;
+}
+
 size_t
 oxv_utf8_prefix_len(struct oxv_view text)
 {
-    size_t at = 0;
+    size_t at = ascii_run_len(text, 0);
 
     while (at < text.len) {
         size_t len = utf8_sequence_len(text, at);
