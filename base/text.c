@@ -79,19 +79,26 @@ utf8_sequence_len(struct oxv_view text, size_t at)
     return len;
 }
 
+#define EACH_BYTE(b) ((b)*UINT64_C(0x0101010101010101))
+
+/* The next eight bytes; the caller has seen that they are there. */
+static uint64_t
+word_at(struct oxv_view text, size_t at)
+{
+    uint64_t word;
+
+    memcpy(&word, text.data + at, sizeof word);
+    return word;
+}
+
 /* How many bytes from `at` on are ASCII for sure: nearly every text is, so eight at a time. */
 static size_t
 ascii_run_len(struct oxv_view text, size_t at)
 {
     size_t begin = at;
-    uint64_t eight;
 
-    while (text.len - at >= sizeof eight) {
-        memcpy(&eight, text.data + at, sizeof eight);
-        if ((eight & UINT64_C(0x8080808080808080)) != 0) {
-            break;
-        }
-        at += sizeof eight;
+    while (text.len - at >= 8 && (word_at(text, at) & EACH_BYTE(0x80)) == 0) {
+        at += 8;
     }
     return at - begin;
 }
@@ -240,6 +247,19 @@ write_json_control(struct oxv_writer *w, uint8_t c)
     oxv_write_hex(w, oxv_view(&c, 1));
 }
 
+/* Is one of these eight bytes a control, a quote or a backslash? May say yes beyond ASCII. */
+static bool
+needs_json_escape(uint64_t word)
+{
+    uint64_t quote = word ^ EACH_BYTE('"');
+    uint64_t backslash = word ^ EACH_BYTE('\\');
+
+    /* A byte below n borrows into its top bit when n is subtracted. */
+    return (((word - EACH_BYTE(0x20)) | (quote - EACH_BYTE(1)) | (backslash - EACH_BYTE(1)) |
+             word) &
+            EACH_BYTE(0x80)) != 0;
+}
+
 void
 oxv_write_json_string(struct oxv_writer *w, struct oxv_view text)
 {
@@ -251,6 +271,12 @@ oxv_write_json_string(struct oxv_writer *w, struct oxv_view text)
     }
     oxv_write_u8(w, '"');
     for (size_t i = 0; i < text.len; i++) {
+        while (text.len - i >= 8 && !needs_json_escape(word_at(text, i))) {
+            i += 8;
+        }
+        if (i == text.len) {
+            break;
+        }
         uint8_t c = text.data[i];
 
         if (c >= 0x20 && c != '"' && c != '\\') {

@@ -19,6 +19,12 @@ elseif(OXV_THREAD_SANITIZE)
   target_compile_definitions(oxv_flags INTERFACE OXV_SANITIZED=1)
   target_link_options(oxv_flags INTERFACE -fsanitize=thread)
 else()
+  # The layers are small functions in libraries of their own: a fifth of the time of a signature is
+  # saved by inlining across them. Fat objects keep the installed static library usable by all.
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT OXV_FUZZ)
+    set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+    target_compile_options(oxv_flags INTERFACE -ffat-lto-objects)
+  endif()
   # Debian's compilers may predefine another level.
   target_compile_options(oxv_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 endif()
