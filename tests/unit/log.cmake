@@ -1,4 +1,5 @@
 oxv_unit_test(log_entry oxv_log)
+oxv_unit_test(log_epochs oxv_log)
 oxv_unit_test(log_note oxv_log)
 oxv_unit_test(log_pending oxv_log)
 oxv_unit_test(log_recovery oxv_log)
