@@ -23,7 +23,7 @@ pytestmark = pytest.mark.hooks
 
 @pytest.fixture
 def loaded(make_service, hooks_build):
-    """loaded(environment) -> a furnished service under load from several threads, at rest."""
+    """loaded() -> a furnished service under load from several threads, at rest."""
     loads = []
 
     def make():
@@ -90,7 +90,7 @@ def test_killed_at_a_random_moment_nothing_released_is_lost(loaded, vault):
 
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_named_point_of_the_commit_nothing_released_is_lost(loaded, point):
-    """Each keeper dies at its n-th commit; the supervisor's next one, too: 17 times."""
+    """The first keeper dies at its n-th commit, the one that replaces it lives."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     rng = random.Random(seed)

@@ -184,7 +184,9 @@ def test_a_second_seal_by_key_file_opens_the_vault_too(make_service):
     service.start()
     set_up(service)
     keyfile = service.base / "second-key"
-    service.oxvault("seal", "add", "keyfile", "--keyfile", keyfile)
+    service.oxvault(
+        "seal", "add", "keyfile", "--keyfile", keyfile, input=service.secret_file.read_text()
+    )
     assert keyfile.stat().st_size == 32 and keyfile.stat().st_mode & 0o777 == 0o600
     service.stop()
     service.seal, service.secret_file = "keyfile", keyfile
