@@ -72,7 +72,7 @@ oxv_http_scan_head(struct oxv_view in, struct oxv_http_scan *scan, size_t *head_
         struct oxv_view rest = oxv_view_from(in, scan->line);
         size_t lf = oxv_view_find(rest, '\n');
         bool is_first = scan->line == scan->skipped;
-        bool is_last;
+        bool is_last = false;
 
         if (scan->line + lf >= OXV_HTTP_HEAD_MAX_BYTES) {
             return oxv_fail(err, OXV_E_LIMIT, "the request's head exceeds %u bytes",
