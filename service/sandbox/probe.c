@@ -188,8 +188,8 @@ print_report(const struct probe *probe)
     bool right = print_state(probe->out, "no-new-privs", report->no_new_privs);
 
     right &= print_state(probe->out, "not-dumpable", report->not_dumpable);
-    right &= print_state(probe->out, "seccomp", report->seccomp);
-    right &= print_state(probe->out, "landlock", report->landlock);
+    right &= print_state(probe->out, "seccomp-filter", report->seccomp);
+    right &= print_state(probe->out, "landlock-rules", report->landlock);
     return right;
 }
 

@@ -5,6 +5,7 @@
  *   if (oxv_sandbox_wants_probe(argc, argv)) {
  *       return oxv_sandbox_probe("keeper", argv[2], argv[2] == NULL ? NULL : argv[3], stdout);
  *   }
+ *   (a frontend: oxv_sandbox_probe("frontend", NULL, argv[2], stdout))
  *   oxv_process_harden();     first of all
  *   ... open what has to be opened from outside (/proc/self/smaps, /etc/machine-id, the vault) ...
  *   oxv_sandbox_keeper();     before the first byte from outside is read
