@@ -83,7 +83,7 @@ is_there(int dir_fd, const char *name)
 static inline void
 remove_tree(const char *path)
 {
-    char command[128];
+    char command[192];
 
     (void)snprintf(command, sizeof command, "rm -rf '%s'", path);
     assert_int_equal(system(command), 0);

@@ -379,6 +379,26 @@ opening_tells_the_newest_change_and_whether_it_is_done(void **state)
 }
 
 static void
+the_change_in_entry_0_counts_as_done(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_entry first = genesis_entry();
+    struct oxv_log_opened opened;
+    struct oxv_err err;
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/log", f->path);
+    remove_tree(path);
+    first.cfg = 1;
+    first.cfg_digest = oxv_view_text("aa");
+    assert_int_equal(oxv_log_create(f->fd, &first, f->wrap_key, f->vkey, &err), OXV_OK);
+    oxv_log_free(open_log(f, &opened));
+    assert_int_equal(opened.last_cfg, 1);
+    assert_int_equal(opened.last_done_cfg, 1);
+    assert_string_equal(opened.last_cfg_digest, "aa");
+}
+
+static void
 time_never_goes_back_even_where_an_event_happened_earlier(void **state)
 {
     struct log_fixture *f = *state;
@@ -420,6 +440,7 @@ main(void)
         TEST(a_replaced_or_changed_segment_stops_the_log),
         TEST(a_short_write_breaks_the_log_and_is_recovered),
         TEST(opening_tells_the_newest_change_and_whether_it_is_done),
+        TEST(the_change_in_entry_0_counts_as_done),
         TEST(time_never_goes_back_even_where_an_event_happened_earlier),
     };
 

@@ -24,7 +24,7 @@ struct oxv_log_opened {
     uint64_t torn_offset;     /* in the segment that was torn */
     char torn_file[96];       /* where they are, below log/ (until the next commit with ".new") */
     uint64_t last_cfg;        /* highest cfg of a change entry that has no change.undone, 0: none */
-    uint64_t last_done_cfg;   /* highest cfg of a change.done entry, 0: none */
+    uint64_t last_done_cfg;   /* highest cfg of a change.done entry or of entry 0, 0: none */
     char last_cfg_digest[65]; /* its cfg_digest, hex */
 };
 
