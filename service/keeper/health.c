@@ -85,9 +85,9 @@ write_warnings(const struct oxv_keeper *k, struct oxv_writer *doc)
                         "the vault has one seal only: if it is lost, so is the vault; run `oxvault "
                         "seal add`");
     }
-    if (k->options.source_path[0] != '\0') {
+    if (k->options.source_beside_vault) {
         oxv_doc_cstring(doc, NULL,
-                        "the service opens the vault from a file: who steals this disk may have "
+                        "what opens the vault lies on the vault's own disk: who steals it has "
                         "both; see SECURITY.md");
     }
     if (k->options.single_uid) {

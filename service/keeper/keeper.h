@@ -46,7 +46,8 @@ struct oxv_keeper_options {
     bool require_sandbox;
     bool single_uid;
     bool userns_allowed;
-    char source_path[4096];
+    char source_path[4096];   /* where that came from, for messages; "" where from no file */
+    bool source_beside_vault; /* the passphrase or key file is on the vault's file system */
 };
 
 /* Counted for GET /metrics. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -130,6 +131,17 @@ read_start(struct oxv_keeper *k, const struct oxv_message *message, int *fds, si
                : oxv_fail(err, OXV_E_FORMAT, "the supervisor's START has a malformed path");
 }
 
+/* A thief of the vault's disk would have what opens it too: for status to warn. */
+static bool
+is_beside_vault(const struct oxv_keeper *k, int source_fd)
+{
+    struct stat source;
+    struct stat vault;
+
+    return fstat(source_fd, &source) == 0 && fstat(k->dir_fd, &vault) == 0 &&
+           S_ISREG(source.st_mode) && source.st_dev == vault.st_dev;
+}
+
 /* Blocks until the first datagram is there; the descriptor of the source is the caller's. */
 static enum oxv_status
 wait_for_start(struct oxv_keeper *k, enum oxv_source *source, int *source_fd, struct oxv_err *err)
@@ -155,6 +167,7 @@ wait_for_start(struct oxv_keeper *k, enum oxv_source *source, int *source_fd, st
     }
     if (st == OXV_OK && *source != OXV_SOURCE_NONE) {
         *source_fd = oxv_fd_take(&fds[3]);
+        k->options.source_beside_vault = is_beside_vault(k, *source_fd);
     }
     for (size_t i = 0; i < fd_count; i++) {
         oxv_closep(&fds[i]);
@@ -195,7 +208,12 @@ oxv_keeper_start(struct oxv_keeper *k, struct oxv_err *err)
     }
     st = st != OXV_OK ? st : oxv_keeper_lock_dir(k, err);
     st = st != OXV_OK ? st : oxv_state_open_sealed(k, err);
-    st = st != OXV_OK ? st : oxv_state_unseal_from(k, source, oxv_fd_take(&source_fd), err);
+    if (st == OXV_OK) {
+        st = oxv_state_unseal_from(k, source, oxv_fd_take(&source_fd), err);
+        if (st == OXV_E_LOCKED && k->options.source_path[0] != '\0') {
+            oxv_err_prefix(err, "%s", k->options.source_path);
+        }
+    }
     return st != OXV_OK ? st : publish(k, err);
 }
 
