@@ -66,11 +66,11 @@ bool oxv_sandbox_wants_probe(int argc, char **argv);
 
 /*
  * Hardens this process, sets up the sandbox of `role` ("keeper", "frontend") and then tries what it
- * forbids, one line each on `out`: "name: denied (seccomp)" or "name: ALLOWED"; things the role must
- * be able to do as "name: works" or "name: BROKEN (EPERM)". `dir` is the keeper's vault directory,
- * NULL for a frontend. Where `only` is NULL a forbidden call gives an error instead of ending the
- * process, the one difference to the filter in use; else the filter is the one in use and nothing
- * but the attempt of that name is made: a forbidden call ends the process by SIGSYS.
+ * forbids, one line each on `out`: "name: denied (seccomp)" or "name: ALLOWED"; things the role
+ * must be able to do as "name: works" or "name: BROKEN (EPERM)". `dir` is the keeper's vault
+ * directory, NULL for a frontend. Where `only` is NULL a forbidden call gives an error instead of
+ * ending the process, the one difference to the filter in use; else the filter is the one in use
+ * and nothing but the attempt of that name is made: a forbidden call ends the process by SIGSYS.
  * Returns the exit code: 0 where the sandbox is whole, 1 where it is not, 2 for wrong arguments.
  */
 int oxv_sandbox_probe(const char *role, const char *dir, const char *only, FILE *out);

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "service/supervisor/child.h"
 #include "service/supervisor/identity.h"
 #include "service/supervisor/options.h"
@@ -28,11 +29,11 @@ parse(const char *const *words, struct oxv_supervisor_options *out, struct oxv_e
     int argc = 0;
 
     for (; argc < 5; argc++) {
-        (void)strcpy(copies[argc], first[argc]);
+        assert_int_equal(oxv_text_copy(oxv_view_text(first[argc]), copies[argc], 64), OXV_OK);
         argv[argc] = copies[argc];
     }
     for (size_t i = 0; words[i] != NULL; i++, argc++) {
-        (void)strcpy(copies[argc], words[i]);
+        assert_int_equal(oxv_text_copy(oxv_view_text(words[i]), copies[argc], 64), OXV_OK);
         argv[argc] = copies[argc];
     }
     return oxv_supervisor_options_parse(argc, argv, out, err);
