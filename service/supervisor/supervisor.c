@@ -106,6 +106,19 @@ find_programs(struct oxv_supervisor *s, struct oxv_err *err)
     return st != OXV_OK ? st : find_program(dir, "oxvault-frontend", s->frontend_path, err);
 }
 
+/* The one mistake that is worth a better word than the keeper could give; it says all others. */
+static enum oxv_status
+check_vault(const char *dir, struct oxv_err *err)
+{
+    struct stat st;
+
+    if (stat(dir, &st) != 0 && errno == ENOENT) {
+        return oxv_fail(err, OXV_E_NOT_FOUND, "there is no vault at %s: oxvault init makes one",
+                        dir);
+    }
+    return OXV_OK;
+}
+
 /* From here on signals arrive as events only; children get their own mask. */
 static enum oxv_status
 open_events(struct oxv_supervisor *s, struct oxv_err *err)
@@ -143,6 +156,9 @@ oxv_supervisor_open(struct oxv_supervisor *s, const struct oxv_supervisor_option
     enum oxv_status st =
         oxv_identity_find(options->users_none, options->userns_allowed, &s->identity, err);
 
+    if (st == OXV_OK) {
+        st = check_vault(options->dir, err);
+    }
     if (st == OXV_OK) {
         st = find_programs(s, err);
     }

@@ -543,6 +543,14 @@ def test_help_and_version(daemon):
     assert done.stderr == ""
 
 
+def test_a_vault_that_is_not_there_is_told(daemon):
+    shutil.rmtree(daemon.dir)
+    code, stderr = refused(daemon)
+    assert code == 5
+    assert stderr == f"oxvaultd: there is no vault at {daemon.dir}: oxvault init makes one\n"
+    assert not daemon.run.exists()
+
+
 def test_missing_programs_are_named(daemon):
     (daemon.libexec / "oxvault-frontend").unlink()
     code, stderr = refused(daemon)
