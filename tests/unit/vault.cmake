@@ -1,6 +1,7 @@
 oxv_unit_test(vault_records oxv_vault)
 oxv_unit_test(vault_blob oxv_vault)
 oxv_unit_test(vault_box oxv_vault)
+oxv_unit_test(vault_registry oxv_vault)
 oxv_unit_test(vault_open oxv_vault)
 oxv_unit_test(vault_tamper oxv_vault)
 oxv_unit_test(vault_change oxv_vault)

@@ -1,0 +1,2 @@
+oxv_fuzz_target(fields oxv_base)
+oxv_fuzz_target(text oxv_base)

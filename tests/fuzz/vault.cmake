@@ -1,0 +1,2 @@
+oxv_fuzz_target(box oxv_vault)
+oxv_fuzz_target(records oxv_vault)
