@@ -1,0 +1,221 @@
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/door.h"
+#include "cli/escape.h"
+
+static void
+print_member(const char *label, struct oxv_view object, const char *name)
+{
+    char text[1024];
+
+    oxv_door_text(object, name, text, sizeof text);
+    if (text[0] != '\0') {
+        (void)printf("%-12s ", label);
+        oxv_escape_print(stdout, oxv_view_text(text));
+        (void)putchar('\n');
+    }
+}
+
+/* "3 days 4 h", "5 min 6 s": two units say enough. */
+static void
+print_uptime(uint64_t seconds)
+{
+    static const struct {
+        uint64_t seconds;
+        const char *name;
+    } units[] = { { 86400, "days" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+    size_t i = 0;
+
+    while (i < 3 && seconds < units[i].seconds) {
+        i++;
+    }
+    (void)printf("%llu %s", (unsigned long long)(seconds / units[i].seconds), units[i].name);
+    if (i < 3) {
+        (void)printf(" %llu %s",
+                     (unsigned long long)(seconds % units[i].seconds / units[i + 1].seconds),
+                     units[i + 1].name);
+    }
+}
+
+static void
+print_state(const struct oxv_cli *cli, struct oxv_view status)
+{
+    char state[32];
+    char version[64];
+    bool open;
+
+    oxv_door_text(status, "state", state, sizeof state);
+    oxv_door_text(status, "version", version, sizeof version);
+    open = strcmp(state, "open") == 0;
+    (void)printf("%-12s %s", "State", open ? oxv_cli_green(cli) : oxv_cli_red(cli));
+    oxv_escape_print(stdout, oxv_view_text(state));
+    (void)printf("%s%s\n", oxv_cli_plain(cli),
+                 open ? ": signatures are given out"
+                      : ": nothing is signed until an admin runs: oxvault unseal");
+    (void)printf("%-12s ", "Service");
+    oxv_escape_print(stdout, oxv_view_text(version));
+    (void)printf(", pid %llu, up ", (unsigned long long)oxv_door_integer(status, "pid", 0));
+    print_uptime(oxv_door_integer(status, "uptime_s", 0));
+    (void)putchar('\n');
+}
+
+static size_t
+print_seals(struct oxv_view status)
+{
+    struct oxv_view list;
+    struct oxv_view name;
+    struct oxv_view seal;
+    size_t count = 0;
+
+    if (!oxv_json_get(status, "seals", &list)) {
+        return 0;
+    }
+    struct oxv_json_items items = oxv_json_items(list);
+
+    while (oxv_json_next(&items, &name, &seal)) {
+        char kind[32];
+
+        oxv_door_text(seal, "kind", kind, sizeof kind);
+        (void)printf("%-12s ", count++ == 0 ? "Opened by" : "");
+        oxv_escape_print(stdout, oxv_view_text(kind));
+        (void)printf(" (seal %llu)\n", (unsigned long long)oxv_door_integer(seal, "id", 0));
+    }
+    return count;
+}
+
+static void
+print_counts(struct oxv_view status)
+{
+    static const char *const names[] = { "connections", "callers", "grants", "admins" };
+    struct oxv_view value;
+    bool first = true;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        uint64_t count;
+
+        if (!oxv_json_get(status, names[i], &value) ||
+            !oxv_json_integer(value, OXV_JSON_INTEGER_MAX, &count)) {
+            continue;
+        }
+        (void)printf(first ? "%-12s " : "%s", first ? "Holds" : ", ");
+        (void)printf("%llu %s", (unsigned long long)count, names[i]);
+        first = false;
+    }
+    (void)fputs(first ? "" : "\n", stdout);
+}
+
+static void
+print_log(struct oxv_view status)
+{
+    struct oxv_view log;
+    char origin[128];
+
+    if (!oxv_json_get(status, "log", &log) || oxv_json_type(log) != OXV_JSON_OBJECT) {
+        return;
+    }
+    oxv_door_text(log, "origin", origin, sizeof origin);
+    (void)printf("%-12s %llu entries, %llu commits since the start, ", "Log",
+                 (unsigned long long)oxv_door_integer(log, "size", 0),
+                 (unsigned long long)oxv_door_integer(log, "commits", 0));
+    oxv_escape_print(stdout, oxv_view_text(origin));
+    (void)putchar('\n');
+}
+
+static void
+print_sandbox(struct oxv_view status)
+{
+    struct oxv_view sandbox;
+    struct oxv_view name;
+    struct oxv_view value;
+    bool first = true;
+
+    if (!oxv_json_get(status, "sandbox", &sandbox) || oxv_json_type(sandbox) != OXV_JSON_OBJECT) {
+        print_member("Sandbox", status, "sandbox");
+        return;
+    }
+    struct oxv_json_items items = oxv_json_items(sandbox);
+
+    while (oxv_json_next(&items, &name, &value)) {
+        char text[1024];
+        char member[64];
+
+        if (oxv_text_copy(name, member, sizeof member) != OXV_OK) {
+            continue;
+        }
+        oxv_door_text(sandbox, member, text, sizeof text);
+        (void)printf("%-12s ", first ? "Sandbox" : "");
+        oxv_escape_print(stdout, name);
+        (void)fputs(": ", stdout);
+        oxv_escape_print(stdout, oxv_view_text(text));
+        (void)putchar('\n');
+        first = false;
+    }
+}
+
+static void
+print_warnings(const struct oxv_cli *cli, struct oxv_view status, size_t seals)
+{
+    struct oxv_view list = oxv_view_text("[]");
+    struct oxv_view name;
+    struct oxv_view warning;
+    bool listed = oxv_json_get(status, "warnings", &list);
+    bool seal_told = false;
+    struct oxv_json_items items = oxv_json_items(list);
+
+    while (listed && oxv_json_next(&items, &name, &warning)) {
+        char text[2048];
+        struct oxv_writer w = oxv_writer(text, sizeof text - 1);
+
+        if (!oxv_json_write_string(&w, warning)) {
+            continue;
+        }
+        text[w.len] = '\0';
+        seal_told = seal_told || strstr(text, "seal") != NULL;
+        (void)printf("%sWarning%s      ", oxv_cli_yellow(cli), oxv_cli_plain(cli));
+        oxv_escape_print(stdout, oxv_view(text, w.len));
+        (void)putchar('\n');
+    }
+    if (seals == 1 && !seal_told) {
+        (void)printf("%sReminder%s     there is one seal only: if it is lost, so is the vault "
+                     "(oxvault seal add)\n",
+                     oxv_cli_yellow(cli), oxv_cli_plain(cli));
+    }
+}
+
+enum oxv_exit
+oxv_cmd_status(struct oxv_cli *cli)
+{
+    OXV_AUTO(oxv_buffer_done) struct oxv_buffer answer = { 0 };
+    enum oxv_exit code = oxv_door_get(cli, OXV_CLI_ADMIN, "/v1/admin/status", &answer);
+    struct oxv_view status;
+    struct oxv_view value;
+    bool bound = true;
+    size_t seals;
+
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    if (cli->json) {
+        oxv_door_print_json(&answer);
+        return OXV_EXIT_DONE;
+    }
+    status = oxv_buffer_view(&answer);
+    print_state(cli, status);
+    print_member("Vault", status, "vault_id");
+    print_member("Node", status, "node_id");
+    seals = print_seals(status);
+    print_counts(status);
+    print_log(status);
+    print_member("Key memory", status, "secret_memory");
+    print_member("Users", status, "users");
+    if (oxv_json_get(status, "machine_bound", &value) && oxv_json_boolean(value, &bound) &&
+        !bound) {
+        (void)printf("%-12s not bound to this machine\n", "Machine");
+    }
+    print_sandbox(status);
+    print_warnings(cli, status, seals);
+    return OXV_EXIT_DONE;
+}

@@ -1,0 +1,206 @@
+#include "cli/command.h"
+
+/* clang-format off: one line, one option. */
+const struct oxv_option oxv_global_options[] = {
+    { "dir", 0, false, "DIR", "the vault (default: $OXVAULT_DIR or /var/lib/oxvault)" },
+    { "run", 0, false, "DIR", "the service's doors (default: $OXVAULT_RUN or /run/oxvault)" },
+    { "json", 0, false, NULL, "print JSON with stable keys" },
+    { "no-color", 0, false, NULL, "print without colours" },
+    { "help", 'h', false, NULL, "show help" },
+    { 0 },
+};
+
+#define UNLOCKED_MEMORY                                                                            \
+    {                                                                                              \
+        "allow-unlocked-memory", 0, false, NULL, "go on where memory for secrets cannot be locked" \
+    }
+
+static const struct oxv_option init_options[] = {
+    { "seal", 0, false, "KIND", "what opens the vault: passphrase or keyfile" },
+    { "passphrase-file", 0, false, "FILE", "read the passphrase from this file" },
+    { "passphrase-fd", 0, false, "N", "read the passphrase from this open descriptor" },
+    { "keyfile", 0, false, "FILE", "the key file; made (0600, 32 random bytes) if absent" },
+    { "users", 0, false, "roles|none",
+      "as root: make it for the user oxvault, or for root itself" },
+    { "secret-memory", 0, false, "KIND", "memory for keys: auto, memfd or sodium" },
+    { "libexec", 0, false, "DIR", "where oxvault-keeper is (default: beside this program)" },
+    UNLOCKED_MEMORY,
+    { 0 },
+};
+static const struct oxv_option unseal_options[] = {
+    { "passphrase-file", 0, false, "FILE", "read the passphrase from this file" },
+    { "passphrase-fd", 0, false, "N", "read the passphrase from this open descriptor" },
+    { "keyfile", 0, false, "FILE", "open with this key file" },
+    { "seal", 0, false, "ID", "try this seal only (see: seal list)" },
+    UNLOCKED_MEMORY,
+    { 0 },
+};
+static const struct oxv_option seal_add_options[] = {
+    { "keyfile", 0, false, "FILE", "the new key file; made (0600, 32 random bytes) if absent" },
+    { "passphrase-file", 0, false, "FILE", "read the new passphrase from this file" },
+    { "passphrase-fd", 0, false, "N", "read the new passphrase from this open descriptor" },
+    { "existing-passphrase-file", 0, false, "FILE", "a passphrase that opens the vault now" },
+    { "existing-passphrase-fd", 0, false, "N", "the same, from an open descriptor" },
+    { "existing-keyfile", 0, false, "FILE", "a key file that opens the vault now" },
+    UNLOCKED_MEMORY,
+    { 0 },
+};
+static const struct oxv_option connection_add_options[] = {
+    { "system", 0, false, "SYSTEM", "netsuite or oauth1" },
+    { "account-id", 0, false, "ID", "NetSuite account, like 1234567 or 1234567_SB1" },
+    { "consumer-key", 0, false, "KEY", "public identifier of the integration" },
+    { "token-id", 0, false, "ID", "public identifier of the token" },
+    { "role-id", 0, false, "ID", "for your records and for Order Exchange; not signed" },
+    { "application-id", 0, false, "ID", "for your records and for Order Exchange; not signed" },
+    { "realm", 0, false, "TEXT", "oauth1: realm of the header" },
+    { "origin", 0, true, "URL", "a further https://host[:port] it may sign for" },
+    { "signature-method", 0, false, "NAME", "HMAC-SHA256 (default), HMAC-SHA512, RSA-SHA256, ..." },
+    { "secrets-file", 0, false, "FILE", "{\"consumer_secret\":\"...\",\"token_secret\":\"...\"}" },
+    { "secrets-fd", 0, false, "N", "the same, from an open descriptor" },
+    { "private-key-file", 0, false, "PEM", "RSA methods: the private key" },
+    { "keep-secrets", 0, false, NULL, "keep both secrets too, sealed (default: the signing key)" },
+    UNLOCKED_MEMORY,
+    { 0 },
+};
+static const struct oxv_option import_options[] = {
+    { "keep-secrets", 0, false, NULL, "keep both secrets too, sealed (default: the signing key)" },
+    UNLOCKED_MEMORY,
+    { 0 },
+};
+static const struct oxv_option uid_options[] = {
+    { "uid", 0, false, "N", "the user by number" },
+    { "user", 0, false, "NAME", "the user by name" },
+    { 0 },
+};
+static const struct oxv_option grant_add_options[] = {
+    { "kind", 0, true, "KINDS", "oauth1, token-passport, connect-password" },
+    { "method", 0, true, "METHODS", "oauth1: HTTP methods (default: any)" },
+    { "path", 0, true, "GLOB", "oauth1: * within a segment, ** across" },
+    { "query", 0, true, "NAME=VALUE", "oauth1: parameters that must be there" },
+    { "rate", 0, false, "N/s", "at most N signatures a second, minute (m) or hour (h)" },
+    { "not-before", 0, false, "TIME", "valid from: 2026-01-31, RFC 3339, or +2h" },
+    { "not-after", 0, false, "TIME", "valid until" },
+    { 0 },
+};
+static const struct oxv_option grant_list_options[] = {
+    { "caller", 0, false, "NAME", "only of this caller" },
+    { "connection", 0, false, "NAME", "only for this connection" },
+    { 0 },
+};
+static const struct oxv_option sign_options[] = {
+    { "form", 0, true, "NAME=VALUE", "a parameter of a form-encoded body" },
+    { "kind", 0, false, "KIND", "oauth1 (default), token-passport or connect-password" },
+    { "soap-version", 0, false, "VERSION", "token-passport: like 2025_2" },
+    { 0 },
+};
+
+#define LOG_FILTERS                                                                                \
+    { "since", 0, false, "TIME", "from then on: 2026-01-31, RFC 3339, or 2h, 3d (ago)" },          \
+        { "until", 0, false, "TIME", "before then" },                                              \
+        { "connection", 0, false, "NAME", "only of this connection" },                             \
+        { "caller", 0, false, "NAME", "only of this caller" },                                     \
+        { "outcome", 0, false, "NAME", "only allowed, denied or failed" },                         \
+    {                                                                                              \
+        "type", 0, false, "NAME", "only of this type, like sign or grant.add"                      \
+    }
+
+static const struct oxv_option log_show_options[] = {
+    LOG_FILTERS,
+    { "limit", 'n', false, "N", "the last N that match (default: 50; 0: all)" },
+    { 0 },
+};
+static const struct oxv_option log_follow_options[] = {
+    LOG_FILTERS,
+    { 0 },
+};
+static const struct oxv_option log_export_options[] = {
+    LOG_FILTERS,
+    { "format", 0, false, "FORMAT", "jsonl (default) or csv" },
+    { "output", 'o', false, "FILE", "write to this file (0600) instead of stdout" },
+    { 0 },
+};
+static const struct oxv_option log_verify_options[] = {
+    { "log", 0, false, "DIR", "the log folder, or a copy (default: log/ of the vault)" },
+    { "key", 0, false, "FILE", "the log's first key, as kept by the auditor" },
+    { 0 },
+};
+static const struct oxv_option help_options[] = {
+    { "words", 0, false, NULL, "print what can stand next, for shell completion" },
+    { 0 },
+};
+
+#define UID_TEXT "NAME is yours to choose. The uid is that of the process that connects."
+
+const struct oxv_command oxv_commands[] = {
+    { "init", "", 0, 0, "make a new vault",
+      "Makes the vault in --dir, which must be empty or absent, and prints the first key of its\n"
+      "access log: give that key, or its fingerprint, to your auditor at once.",
+      init_options, oxv_cmd_init },
+    { "status", "", 0, 0, "show the state of the service", NULL, NULL, oxv_cmd_status },
+    { "health", "", 0, 0, "show whether signatures can be had (no admin needed)", NULL, NULL,
+      oxv_cmd_health },
+    { "doctor", "", 0, 0, "check memory, sandbox and surroundings of the running service",
+      "Exit code 1 where a check fails.", NULL, oxv_cmd_doctor },
+    { "unseal", "", 0, 0, "open the vault of a service that came up sealed", NULL, unseal_options,
+      oxv_cmd_unseal },
+    { "lock", "", 0, 0, "wipe the keys from the service's memory at once", NULL, NULL,
+      oxv_cmd_lock },
+    { "seal add", "passphrase|keyfile", 1, 1, "add a way to open the vault",
+      "Asks for a passphrase (or --existing-keyfile) that opens the vault now. Without a terminal\n"
+      "that passphrase is read from standard input, one line.",
+      seal_add_options, oxv_cmd_seal_add },
+    { "seal list", "", 0, 0, "list the ways to open the vault", NULL, NULL, oxv_cmd_seal_list },
+    { "seal remove", "ID", 1, 1, "remove a way to open the vault",
+      "It still opens copies of the vault that were made before.", NULL, oxv_cmd_seal_remove },
+    { "connection add", "NAME", 1, 1, "import an account and its secrets",
+      "The secrets are prompted for without echo, or come from --secrets-file or --secrets-fd.\n"
+      "From them the signing key is computed; the vault keeps only that.",
+      connection_add_options, oxv_cmd_connection_add },
+    { "connection import", "FILE", 1, 1, "import many connections, all or none",
+      "FILE has one JSON object a line: name, system, account_id, consumer_key, token_id, "
+      "role_id,\n"
+      "application_id, realm, origins, signature_method, consumer_secret, token_secret.",
+      import_options, oxv_cmd_connection_import },
+    { "connection list", "", 0, 0, "list the connections", NULL, NULL, oxv_cmd_connection_list },
+    { "connection show", "NAME", 1, 1, "show a connection's public fields", NULL, NULL,
+      oxv_cmd_connection_show },
+    { "connection remove", "NAME", 1, 1, "remove a connection, its key and its grants", NULL, NULL,
+      oxv_cmd_connection_remove },
+    { "caller add", "NAME", 1, 1, "make a program known, by its uid", UID_TEXT, uid_options,
+      oxv_cmd_caller_add },
+    { "caller list", "", 0, 0, "list the callers", NULL, NULL, oxv_cmd_caller_list },
+    { "caller disable", "NAME", 1, 1, "refuse a caller everything, keeping its grants", NULL, NULL,
+      oxv_cmd_caller_disable },
+    { "caller enable", "NAME", 1, 1, "undo caller disable", NULL, NULL, oxv_cmd_caller_enable },
+    { "caller remove", "NAME", 1, 1, "remove a caller and its grants", NULL, NULL,
+      oxv_cmd_caller_remove },
+    { "grant add", "CALLER CONNECTION", 2, 2, "let a caller have signatures of a connection",
+      "--kind, --method and --query take several, separated by commas; they and --path can be\n"
+      "given more than once. A comma within a query value is written \\,",
+      grant_add_options, oxv_cmd_grant_add },
+    { "grant list", "", 0, 0, "list the grants", NULL, grant_list_options, oxv_cmd_grant_list },
+    { "grant remove", "ID", 1, 1, "remove a grant", NULL, NULL, oxv_cmd_grant_remove },
+    { "admin add", "", 0, 0, "let a user administer the service", NULL, uid_options,
+      oxv_cmd_admin_add },
+    { "admin list", "", 0, 0, "list the admins", NULL, NULL, oxv_cmd_admin_list },
+    { "admin remove", "", 0, 0, "take the admin right from a user", NULL, uid_options,
+      oxv_cmd_admin_remove },
+    { "sign", "CONNECTION [METHOD URL]", 1, 3, "print the Authorization header for one request",
+      "For --kind token-passport and connect-password there is no METHOD and no URL; printed is\n"
+      "the SOAP header element, or the password.",
+      sign_options, oxv_cmd_sign },
+    { "log show", "", 0, 0, "show entries of the access log", NULL, log_show_options,
+      oxv_cmd_log_show },
+    { "log follow", "", 0, 0, "show entries as they are written", NULL, log_follow_options,
+      oxv_cmd_log_follow },
+    { "log export", "", 0, 0, "write entries of the access log to a file", NULL, log_export_options,
+      oxv_cmd_log_export },
+    { "log verify", "", 0, 0, "check a log folder offline",
+      "Exit code 6 where something is wrong, with entry and byte. A key from inside the folder\n"
+      "proves only that the folder agrees with itself.",
+      log_verify_options, oxv_cmd_log_verify },
+    { "help", "[COMMAND]", 0, 2, "show help", NULL, help_options, oxv_cmd_help },
+    { "version", "", 0, 0, "show the version", NULL, NULL, oxv_cmd_version },
+    { 0 },
+};
+/* clang-format on */

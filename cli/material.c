@@ -1,0 +1,263 @@
+#include "cli/material.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/door.h"
+#include "cli/prompt.h"
+
+#define FD_MAX 65535u
+
+enum oxv_exit
+oxv_material_setup(const struct oxv_cli *cli)
+{
+    struct oxv_err err = { 0 };
+    bool unlocked = oxv_cli_flag(cli, "allow-unlocked-memory");
+
+    if (oxv_secret_setup(OXV_SECRET_MEMORY_AUTO, unlocked, &err) != OXV_OK) {
+        return oxv_cli_err(cli, &err);
+    }
+    return OXV_EXIT_DONE;
+}
+
+enum oxv_exit
+oxv_material_open_fd(const struct oxv_cli *cli, const char *text, int *out)
+{
+    uint64_t number;
+
+    if (!oxv_parse_decimal(oxv_view_text(text), FD_MAX, &number)) {
+        return oxv_cli_usage(cli, "this is no descriptor number: %s", text);
+    }
+    int fd = fcntl((int)number, F_DUPFD_CLOEXEC, 3);
+
+    if (fd < 0) {
+        return oxv_cli_usage(cli, "descriptor %s is not open: %s", text, strerror(errno));
+    }
+    *out = fd;
+    return OXV_EXIT_DONE;
+}
+
+static enum oxv_exit
+read_fd(const struct oxv_cli *cli, int fd, const char *from, struct oxv_secret **out)
+{
+    struct oxv_err err = { 0 };
+
+    if (oxv_read_secret_fd(fd, OXV_PASSPHRASE_MAX_BYTES, true, out, &err) != OXV_OK) {
+        oxv_err_prefix(&err, "passphrase from %s", from);
+        return oxv_cli_err(cli, &err);
+    }
+    return OXV_EXIT_DONE;
+}
+
+static enum oxv_exit
+from_file(const struct oxv_cli *cli, const char *path, struct oxv_secret **out)
+{
+    OXV_AUTO(oxv_closep) int fd = -1;
+    struct oxv_err err = { 0 };
+
+    if (oxv_open_secret_file(path, &fd, &err) != OXV_OK) {
+        return oxv_cli_err(cli, &err);
+    }
+    return read_fd(cli, fd, path, out);
+}
+
+static enum oxv_exit
+from_fd(const struct oxv_cli *cli, const char *number, struct oxv_secret **out)
+{
+    OXV_AUTO(oxv_closep) int fd = -1;
+    enum oxv_exit code = oxv_material_open_fd(cli, number, &fd);
+
+    return code == OXV_EXIT_DONE ? read_fd(cli, fd, "the descriptor", out) : code;
+}
+
+static enum oxv_exit
+from_stdin(const struct oxv_cli *cli, const struct oxv_passphrase_source *source,
+           struct oxv_secret **out)
+{
+    struct oxv_err err = { 0 };
+
+    if (oxv_prompt_read_line(STDIN_FILENO, OXV_PASSPHRASE_MAX_BYTES, out, &err) != OXV_OK) {
+        return oxv_cli_fail(cli, OXV_EXIT_USAGE,
+                            "a passphrase is needed, and there is no terminal to ask at nor a line "
+                            "on standard input: use --%s FILE",
+                            source->file_option);
+    }
+    return OXV_EXIT_DONE;
+}
+
+static enum oxv_exit
+from_terminal(const struct oxv_cli *cli, const struct oxv_passphrase_source *source,
+              struct oxv_secret **out)
+{
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *first = NULL;
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *second = NULL;
+    struct oxv_err err = { 0 };
+
+    if (oxv_prompt_secret(source->question, OXV_PASSPHRASE_MAX_BYTES, &first, &err) != OXV_OK) {
+        return oxv_cli_err(cli, &err);
+    }
+    if (source->twice) {
+        if (oxv_prompt_secret("The same again: ", OXV_PASSPHRASE_MAX_BYTES, &second, &err) !=
+            OXV_OK) {
+            return oxv_cli_err(cli, &err);
+        }
+        if (!oxv_secret_equals(first, oxv_secret_view(second))) {
+            return oxv_cli_fail(cli, OXV_EXIT_FAILED, "the two passphrases are not the same");
+        }
+    }
+    *out = oxv_secret_take(&first);
+    return OXV_EXIT_DONE;
+}
+
+enum oxv_exit
+oxv_material_passphrase(const struct oxv_cli *cli, const struct oxv_passphrase_source *source,
+                        struct oxv_secret **out)
+{
+    const char *file = oxv_cli_option(cli, source->file_option);
+    const char *fd = oxv_cli_option(cli, source->fd_option);
+
+    if (file != NULL && fd != NULL) {
+        return oxv_cli_usage(cli, "--%s and --%s exclude each other", source->file_option,
+                             source->fd_option);
+    }
+    if (file != NULL) {
+        return from_file(cli, file, out);
+    }
+    if (fd != NULL) {
+        return from_fd(cli, fd, out);
+    }
+    return oxv_prompt_possible() ? from_terminal(cli, source, out) : from_stdin(cli, source, out);
+}
+
+/* The file is there; its name is to last as well. */
+static bool
+sync_parent(const char *path)
+{
+    char copy[4096];
+    int fd = -1;
+    bool good;
+
+    if (oxv_text_copy(oxv_view_text(path), copy, sizeof copy) != OXV_OK) {
+        return false;
+    }
+    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    good = fd >= 0 && fsync(fd) == 0;
+    oxv_closep(&fd);
+    return good;
+}
+
+static enum oxv_exit
+create_keyfile(const struct oxv_cli *cli, const char *path, bool *created)
+{
+    OXV_AUTO(oxv_closep)
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    uint8_t bytes[OXV_KEYFILE_BYTES];
+    struct oxv_err err = { 0 };
+
+    if (fd < 0 && errno == EEXIST) {
+        return OXV_EXIT_DONE; /* it is used as it is */
+    }
+    if (fd < 0) {
+        (void)oxv_fail_errno(&err, "cannot make the key file %s", path);
+        return oxv_cli_err(cli, &err);
+    }
+    randombytes_buf(bytes, sizeof bytes);
+    bool good = fchmod(fd, 0600) == 0 &&
+                oxv_write_all(fd, oxv_view(bytes, sizeof bytes)) == OXV_OK && fsync(fd) == 0 &&
+                sync_parent(path);
+
+    oxv_wipe(bytes, sizeof bytes);
+    if (!good) {
+        (void)oxv_fail_errno(&err, "cannot write the key file %s", path);
+        (void)unlink(path); /* the error stands */
+        return oxv_cli_err(cli, &err);
+    }
+    *created = true;
+    return OXV_EXIT_DONE;
+}
+
+enum oxv_exit
+oxv_material_open_keyfile(const struct oxv_cli *cli, const char *path, bool create, bool *created,
+                          int *out_fd)
+{
+    OXV_AUTO(oxv_closep) int fd = -1;
+    struct oxv_err err = { 0 };
+    struct stat st;
+    enum oxv_exit code = create ? create_keyfile(cli, path, created) : OXV_EXIT_DONE;
+
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    if (oxv_open_secret_file(path, &fd, &err) != OXV_OK) {
+        return oxv_cli_err(cli, &err);
+    }
+    if (fstat(fd, &st) != 0 || st.st_size != OXV_KEYFILE_BYTES) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "%s is no key file: one has exactly %u bytes",
+                            path, OXV_KEYFILE_BYTES);
+    }
+    *out_fd = oxv_fd_take(&fd);
+    return OXV_EXIT_DONE;
+}
+
+enum oxv_exit
+oxv_material_keyfile(const struct oxv_cli *cli, const char *path, bool create,
+                     struct oxv_secret **out)
+{
+    OXV_AUTO(oxv_closep) int fd = -1;
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *bytes = NULL;
+    struct oxv_err err = { 0 };
+    bool created = false;
+    enum oxv_exit code = oxv_material_open_keyfile(cli, path, create, &created, &fd);
+
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    if (oxv_read_secret_fd(fd, OXV_KEYFILE_BYTES, false, &bytes, &err) != OXV_OK) {
+        oxv_err_prefix(&err, "%s", path);
+        return oxv_cli_err(cli, &err);
+    }
+    if (oxv_secret_len(bytes) != OXV_KEYFILE_BYTES) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "%s is no key file: one has exactly %u bytes",
+                            path, OXV_KEYFILE_BYTES);
+    }
+    *out = oxv_secret_take(&bytes);
+    return OXV_EXIT_DONE;
+}
+
+bool
+oxv_seal_info_read(struct oxv_view object, struct oxv_seal_info *out)
+{
+    char kind[32];
+    char salt[64];
+    size_t salt_len = 0;
+
+    *out = (struct oxv_seal_info){ .id = oxv_door_integer(object, "id", 0) };
+    oxv_door_text(object, "kind", kind, sizeof kind);
+    if (out->id == 0) {
+        return false;
+    }
+    if (strcmp(kind, "keyfile") == 0) {
+        out->record.kind = OXV_SEAL_KEYFILE;
+        return true;
+    }
+    oxv_door_text(object, "kdf_salt", salt, sizeof salt);
+    if (strcmp(kind, "passphrase") != 0 ||
+        !oxv_parse_base64(oxv_view_text(salt), out->salt, sizeof out->salt, &salt_len) ||
+        salt_len != sizeof out->salt) {
+        return false;
+    }
+    out->record.kind = OXV_SEAL_PASSPHRASE;
+    out->record.kdf_ops = oxv_door_integer(object, "kdf_ops", 0);
+    out->record.kdf_memory_bytes = oxv_door_integer(object, "kdf_memory_bytes", 0);
+    out->record.kdf_salt = oxv_view(out->salt, sizeof out->salt);
+    return true;
+}

@@ -1,0 +1,47 @@
+/* material: passphrases and key files, as the user gives them, and what opens a seal. */
+#ifndef OXV_CLI_MATERIAL_H
+#define OXV_CLI_MATERIAL_H
+
+#include "base/secret.h"
+#include "cli/cli.h"
+#include "vault/vault.h"
+
+/* Where a passphrase comes from: the options' names, and what is asked where none is given. */
+struct oxv_passphrase_source {
+    const char *file_option; /* "passphrase-file" */
+    const char *fd_option;
+    const char *question;
+    bool twice; /* ask again, and compare: for a new one */
+};
+
+/* Before the first secret; honours --allow-unlocked-memory of the command. */
+enum oxv_exit oxv_material_setup(const struct oxv_cli *cli);
+
+/* An open descriptor number of the command line; *out is a copy, owned by the caller. */
+enum oxv_exit oxv_material_open_fd(const struct oxv_cli *cli, const char *text, int *out);
+
+/*
+ * From file, descriptor, terminal, or without a terminal one line from standard input. *out is
+ * owned by the caller.
+ */
+enum oxv_exit oxv_material_passphrase(const struct oxv_cli *cli,
+                                      const struct oxv_passphrase_source *source,
+                                      struct oxv_secret **out);
+
+/* Opens a key file, 32 bytes; with `create` it is made where it is absent, and *created says so. */
+enum oxv_exit oxv_material_open_keyfile(const struct oxv_cli *cli, const char *path, bool create,
+                                        bool *created, int *out_fd);
+enum oxv_exit oxv_material_keyfile(const struct oxv_cli *cli, const char *path, bool create,
+                                   struct oxv_secret **out);
+
+/* One seal of this vault, as the service tells it. */
+struct oxv_seal_info {
+    uint64_t id;
+    struct oxv_seal_record record; /* kind and KDF parameters */
+    uint8_t salt[16];              /* backs the record's view: do not copy the struct */
+};
+
+/* Reads one element of the service's list of seals. False where it is malformed. */
+bool oxv_seal_info_read(struct oxv_view object, struct oxv_seal_info *out);
+
+#endif

@@ -1,0 +1,188 @@
+#include "cli/sealed_box.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/text.h"
+#include "cli/door.h"
+
+#define PUB_MAX_BYTES  512u
+#define BODY_MAX_BYTES 65536u
+
+/* Could anybody but root and `owner` have put this here? */
+static bool
+is_trusted(const struct stat *st, uid_t owner)
+{
+    return (st->st_uid == 0 || st->st_uid == owner) && (st->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+static enum oxv_exit
+open_pub(const struct oxv_cli *cli, int *out)
+{
+    OXV_AUTO(oxv_closep) int dir = open(cli->run, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    OXV_AUTO(oxv_closep) int fd = -1;
+    struct stat dir_st;
+    struct stat st;
+
+    if (dir < 0 || fstat(dir, &dir_st) != 0) {
+        return oxv_cli_fail(cli, OXV_EXIT_UNREACHABLE,
+                            "there is no run directory %s: the service does not run, or elsewhere "
+                            "(--run, OXVAULT_RUN)",
+                            cli->run);
+    }
+    fd = openat(dir, "vault.pub", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 && errno == ELOOP) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED,
+                            "%s/vault.pub is a symbolic link: no secret goes to that key",
+                            cli->run);
+    }
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        return oxv_cli_fail(cli, OXV_EXIT_UNREACHABLE,
+                            "there is no readable %s/vault.pub: the service does not run",
+                            cli->run);
+    }
+    if (!is_trusted(&dir_st, dir_st.st_uid)) {
+        return oxv_cli_fail(
+            cli, OXV_EXIT_FAILED,
+            "others can write to %s (mode %04o): no secret goes to a key from there", cli->run,
+            (unsigned)(dir_st.st_mode & 07777));
+    }
+    if (!S_ISREG(st.st_mode) || !is_trusted(&st, dir_st.st_uid)) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED,
+                            "%s/vault.pub is not a file that only the service can write (owner uid "
+                            "%u, mode %04o): no secret goes to that key",
+                            cli->run, (unsigned)st.st_uid, (unsigned)(st.st_mode & 07777));
+    }
+    *out = oxv_fd_take(&fd);
+    return OXV_EXIT_DONE;
+}
+
+enum oxv_exit
+oxv_vault_pub_load(const struct oxv_cli *cli, struct oxv_vault_pub *out)
+{
+    OXV_AUTO(oxv_closep) int fd = -1;
+    uint8_t text[PUB_MAX_BYTES];
+    size_t len = 0;
+    struct oxv_err err = { 0 };
+    enum oxv_exit code = open_pub(cli, &fd);
+
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    if (oxv_read_to_end(fd, text, sizeof text, &len) != OXV_OK) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "cannot read %s/vault.pub", cli->run);
+    }
+    if (oxv_vault_pub_parse(oxv_view(text, len), out->vault_id, out->key, &err) != OXV_OK) {
+        oxv_err_prefix(&err, "%s/vault.pub", cli->run);
+        return oxv_cli_err(cli, &err);
+    }
+    return OXV_EXIT_DONE;
+}
+
+enum oxv_exit
+oxv_box_read_challenge(const struct oxv_cli *cli, struct oxv_view answer,
+                       uint8_t out[OXV_CHALLENGE_BYTES])
+{
+    char text[64];
+    size_t len = 0;
+
+    oxv_door_text(answer, "challenge", text, sizeof text);
+    if (!oxv_parse_base64(oxv_view_text(text), out, OXV_CHALLENGE_BYTES, &len) ||
+        len != OXV_CHALLENGE_BYTES) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "the service's answer has no good challenge");
+    }
+    return OXV_EXIT_DONE;
+}
+
+enum oxv_exit
+oxv_box_challenge(struct oxv_cli *cli, const struct oxv_vault_pub *pub,
+                  uint8_t out[OXV_CHALLENGE_BYTES])
+{
+    OXV_AUTO(oxv_buffer_done) struct oxv_buffer answer = { 0 };
+    uint8_t vault_id[OXV_ID_BYTES];
+    char text[64];
+    enum oxv_exit code = oxv_door_call(cli, OXV_CLI_ADMIN, "POST", "/v1/admin/challenge",
+                                       oxv_view_text("{}"), &answer);
+
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    oxv_door_text(oxv_buffer_view(&answer), "vault_id", text, sizeof text);
+    if (!oxv_parse_hex(oxv_view_text(text), vault_id, sizeof vault_id) ||
+        memcmp(vault_id, pub->vault_id, sizeof vault_id) != 0) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED,
+                            "%s/vault.pub belongs to another vault than the service there: restart "
+                            "the service",
+                            cli->run);
+    }
+    return oxv_box_read_challenge(cli, oxv_buffer_view(&answer), out);
+}
+
+enum oxv_exit
+oxv_box_write(const struct oxv_cli *cli, const struct oxv_vault_pub *pub,
+              const uint8_t challenge[OXV_CHALLENGE_BYTES], const struct oxv_box_content *content,
+              struct oxv_writer *json)
+{
+    static uint8_t sealed[OXV_BOX_MAX_BYTES]; /* ciphertext; the command is one thread */
+    struct oxv_writer w = oxv_writer(sealed, sizeof sealed);
+    const struct oxv_box head = {
+        .purpose = content->purpose,
+        .vault_id = oxv_view(pub->vault_id, sizeof pub->vault_id),
+        .challenge = oxv_view(challenge, OXV_CHALLENGE_BYTES),
+    };
+    struct oxv_err err = { 0 };
+    struct oxv_view box;
+
+    if (oxv_box_seal(&w, pub->key, &head, content->shape, content->payload, &err) != OXV_OK) {
+        return oxv_cli_err(cli, &err);
+    }
+    if (oxv_writer_finish(&w, &box) != OXV_OK) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "this is too long for the service");
+    }
+    oxv_write_text(json, "\"box\":\"");
+    oxv_write_base64(json, box);
+    oxv_write_u8(json, '"');
+    return OXV_EXIT_DONE;
+}
+
+enum oxv_exit
+oxv_box_post(struct oxv_cli *cli, const char *path, const char *name,
+             const struct oxv_box_content *content, struct oxv_buffer *answer,
+             struct oxv_client_error *error)
+{
+    static uint8_t body[BODY_MAX_BYTES];
+    struct oxv_writer w = oxv_writer(body, sizeof body);
+    struct oxv_vault_pub pub;
+    uint8_t challenge[OXV_CHALLENGE_BYTES];
+    struct oxv_http_request request = { .method = "POST", .path = path };
+    struct oxv_http_answer got = { .body = *answer };
+    enum oxv_exit code = oxv_vault_pub_load(cli, &pub);
+
+    *error = (struct oxv_client_error){ 0 };
+    code = code == OXV_EXIT_DONE ? oxv_box_challenge(cli, &pub, challenge) : code;
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    oxv_write_u8(&w, '{');
+    if (name != NULL) {
+        oxv_write_text(&w, "\"name\":");
+        oxv_write_json_string(&w, oxv_view_text(name));
+        oxv_write_u8(&w, ',');
+    }
+    code = oxv_box_write(cli, &pub, challenge, content, &w);
+    oxv_write_u8(&w, '}');
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    if (oxv_writer_finish(&w, &request.body) != OXV_OK) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "this is too long for the service");
+    }
+    (void)oxv_door_try(cli, OXV_CLI_ADMIN, &request, &got, error); /* its code is in *error */
+    *answer = got.body;
+    return OXV_EXIT_DONE;
+}
