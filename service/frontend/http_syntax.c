@@ -227,9 +227,6 @@ on_headers_complete(http_parser *parser)
 {
     struct gathering *g = parser->data;
 
-    if (parser->http_major != 1 || parser->http_minor > 1) {
-        return refuse(g, "the version of HTTP is neither 1.0 nor 1.1");
-    }
     g->head.is_http_1_0 = parser->http_minor == 0;
     if (g->head.is_chunked && (g->lengths > 0 || g->head.is_http_1_0)) {
         return refuse(g, "Transfer-Encoding beside Content-Length, or in HTTP/1.0");
@@ -254,17 +251,31 @@ static const http_parser_settings settings = {
     .on_headers_complete = on_headers_complete,
 };
 
-/* Exactly: method, space, target, space, version, CR, LF. */
-static bool
-has_two_spaces(struct oxv_view bytes)
+/*
+ * Exactly: method, space, target, space, version, CR, LF. The library, as Debian builds it, takes
+ * any bytes for "TTP/", and any byte for the very last one of a head.
+ */
+static enum oxv_status
+check_frame(struct oxv_view bytes, struct oxv_err *err)
 {
-    struct oxv_view line = oxv_view_slice(bytes, 0, oxv_view_find(bytes, '\n'));
+    struct oxv_view line = oxv_view_slice(bytes, 0, oxv_view_find(bytes, '\n') + 1);
     size_t first = oxv_view_find(line, ' ');
     struct oxv_view rest = oxv_view_from(line, first + 1);
     size_t second = oxv_view_find(rest, ' ');
     struct oxv_view version = oxv_view_from(rest, second + 1);
 
-    return first > 0 && second > 0 && version.len > 0 && oxv_view_find(version, ' ') == version.len;
+    if (first == 0 || second == 0 || version.len == 0 ||
+        oxv_view_find(version, ' ') != version.len) {
+        return oxv_fail(err, OXV_E_FORMAT,
+                        "the request line is not: method, space, target, space, version");
+    }
+    if (!oxv_view_is(version, "HTTP/1.1\r\n") && !oxv_view_is(version, "HTTP/1.0\r\n")) {
+        return oxv_fail(err, OXV_E_FORMAT, "the version of HTTP is neither 1.0 nor 1.1");
+    }
+    if (!oxv_view_is(oxv_view_from(bytes, bytes.len - 4), "\r\n\r\n")) {
+        return oxv_fail(err, OXV_E_FORMAT, "the head does not end in an empty line");
+    }
+    return OXV_OK;
 }
 
 enum oxv_status
@@ -273,9 +284,10 @@ oxv_http_parse_head(struct oxv_view bytes, struct oxv_http_head *out, struct oxv
     struct gathering g = { 0 };
     http_parser parser;
 
-    if (!has_two_spaces(bytes)) {
-        return oxv_fail(err, OXV_E_FORMAT,
-                        "the request line is not: method, space, target, space, version");
+    enum oxv_status st = check_frame(bytes, err);
+
+    if (st != OXV_OK) {
+        return st;
     }
     http_parser_init(&parser, HTTP_REQUEST);
     parser.data = &g;

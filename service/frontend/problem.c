@@ -2,6 +2,8 @@
 
 #include "base/text.h"
 
+#define DETAIL_MAX_BYTES 1024u /* as in messages.h */
+
 static const struct oxv_problem problems[] = {
     { OXV_CODE_BAD_REQUEST, "The request is malformed", 400 },
     { "no_grant", "No grant allows this", 403 },
@@ -68,6 +70,25 @@ oxv_problem_status_text(unsigned status)
     }
 }
 
+/* A text that was cut may end within a character: what is not UTF-8 becomes question marks. */
+static void
+write_detail(struct oxv_writer *w, struct oxv_view detail)
+{
+    uint8_t bytes[DETAIL_MAX_BYTES];
+    size_t len = detail.len < sizeof bytes ? detail.len : sizeof bytes;
+
+    if (len > 0) {
+        memcpy(bytes, detail.data, len);
+    }
+    for (size_t at = 0; at < len; at++) {
+        at += oxv_utf8_prefix_len(oxv_view_slice(oxv_view(bytes, len), at, len));
+        if (at < len) {
+            bytes[at] = '?';
+        }
+    }
+    oxv_write_json_string(w, oxv_view(bytes, len));
+}
+
 void
 oxv_problem_write(struct oxv_writer *w, const struct oxv_problem *problem, struct oxv_view detail)
 {
@@ -78,7 +99,7 @@ oxv_problem_write(struct oxv_writer *w, const struct oxv_problem *problem, struc
     oxv_write_text(w, "\",\"status\":");
     oxv_write_decimal(w, problem->status);
     oxv_write_text(w, ",\"detail\":");
-    oxv_write_json_string(w, oxv_view_slice(detail, 0, oxv_utf8_prefix_len(detail)));
+    write_detail(w, detail);
     oxv_write_text(w, ",\"code\":\"");
     oxv_write_text(w, problem->code);
     oxv_write_text(w, "\"}");

@@ -24,7 +24,7 @@ const struct oxv_problem *oxv_problem_find(struct oxv_view code);
 /* "400 Bad Request" and the like; NULL for a status that is not in the list. */
 const char *oxv_problem_status_text(unsigned status);
 
-/* The document; `detail` becomes what is well-formed UTF-8 of it. */
+/* The document; of `detail` bytes that are not UTF-8 become '?', what exceeds 1 KiB is cut. */
 void oxv_problem_write(struct oxv_writer *w, const struct oxv_problem *problem,
                        struct oxv_view detail);
 

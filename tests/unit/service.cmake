@@ -1,3 +1,8 @@
 oxv_unit_test(wire oxv_wire)
 oxv_unit_test(doc oxv_wire)
 oxv_unit_test(channel oxv_wire)
+oxv_unit_test(frontend_buffer oxv_frontend_core)
+oxv_unit_test(frontend_http oxv_frontend_core)
+oxv_unit_test(frontend_json oxv_frontend_core)
+oxv_unit_test(frontend_endpoints oxv_frontend_core oxv_vault)
+oxv_unit_test(frontend_log oxv_frontend_core oxv_log)
