@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "cli/command.h"
@@ -181,8 +182,6 @@ static const struct advice advices[] = {
     { OXV_CLIENT_TIMEOUT, "See `oxvault status`; what was asked for may have been done" },
     { OXV_CLIENT_CLOSED, "See `oxvault status`; what was asked for may have been done" },
     { OXV_CLIENT_SEALED, "Open the vault with: oxvault unseal" },
-    { OXV_CLIENT_UNKNOWN_CALLER, "An admin makes a program known with: oxvault caller add NAME "
-                                 "--uid N" },
     { OXV_CLIENT_NO_GRANT, "An admin gives one with: oxvault grant add CALLER CONNECTION ...; see "
                            "`oxvault grant list`" },
 };
@@ -198,6 +197,14 @@ oxv_cli_client_error(const struct oxv_cli *cli, const struct oxv_client_error *e
         if (advices[i].code == error->code) {
             (void)fprintf(stderr, "%s.\n", advices[i].text);
         }
+    }
+    if (error->code == OXV_CLIENT_UNKNOWN_CALLER) {
+        unsigned uid = (unsigned)getuid();
+
+        (void)fprintf(stderr,
+                      "An admin can run: oxvault caller add NAME --uid %u (to have signatures), or "
+                      "oxvault admin add --uid %u (to administer).\n",
+                      uid, uid);
     }
     if (error->retry_after_s > 0) {
         (void)fprintf(stderr, "Try again in %llu s.\n", (unsigned long long)error->retry_after_s);

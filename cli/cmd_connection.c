@@ -17,6 +17,7 @@ struct held {
     struct oxv_secrets pair;
     struct oxv_secret *rsa;
     struct oxv_secret *encoded;
+    struct oxv_secret *room;
 };
 
 static void
@@ -25,6 +26,7 @@ held_done(struct held *held)
     oxv_secrets_done(&held->pair);
     oxv_secret_freep(&held->rsa);
     oxv_secret_freep(&held->encoded);
+    oxv_secret_freep(&held->room);
 }
 
 static struct oxv_view
@@ -155,15 +157,16 @@ oxv_cmd_connection_add(struct oxv_cli *cli)
     if (code != OXV_EXIT_DONE) {
         return code;
     }
+    held.encoded = oxv_secret_new(OXV_BOX_MAX_BYTES);
+    held.room = oxv_secret_new(OXV_CONNECTION_ROOM_BYTES);
+    if (held.encoded == NULL || held.room == NULL) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "no locked memory left");
+    }
     const struct oxv_connection_keys keys = { .consumer = held.pair.consumer,
                                               .token = held.pair.token,
                                               .rsa = held.rsa,
-                                              .keep = oxv_cli_flag(cli, "keep-secrets") };
-
-    held.encoded = oxv_secret_new(OXV_BOX_MAX_BYTES);
-    if (held.encoded == NULL) {
-        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "no locked memory left");
-    }
+                                              .keep = oxv_cli_flag(cli, "keep-secrets"),
+                                              .room = held.room };
     struct oxv_writer w = oxv_writer(oxv_secret_bytes(held.encoded), oxv_secret_len(held.encoded));
 
     if (oxv_connection_encode(&draft, &keys, &w, &err) != OXV_OK) {

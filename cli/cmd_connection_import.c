@@ -17,9 +17,10 @@
 #include "cli/sealed_box.h"
 #include "cli/secret_lines.h"
 
-#define CHUNK_MAX_BYTES (OXV_BOX_MAX_BYTES - 512u) /* the box's own fields */
-#define BODY_MAX_BYTES  65536u
-#define SESSION_CHARS   32u
+#define CHUNK_MAX_BYTES                                                                            \
+    (OXV_BOX_MAX_BYTES - 1024u) /* the limit of its shape; the rest is the head */
+#define BODY_MAX_BYTES 65536u
+#define SESSION_CHARS  32u
 
 /* To find a name that comes twice before anything is sent. */
 struct named_line {
@@ -44,6 +45,7 @@ struct import {
     char session[SESSION_CHARS + 1];
     uint64_t chunks;
     struct oxv_secret *chunk; /* LIST of encoded connections */
+    struct oxv_secret *room;
     size_t chunk_len;
     uint64_t sent;
     struct oxv_progress progress;
@@ -58,6 +60,7 @@ import_done(struct import *import)
     free(import->line);
     free(import->names);
     oxv_secret_freep(&import->chunk);
+    oxv_secret_freep(&import->room);
     oxv_closep(&import->fd);
 }
 
@@ -249,7 +252,8 @@ add_to_chunk(struct import *import, struct oxv_err *err)
 {
     const struct oxv_connection_keys keys = { .consumer = import->line->secrets.consumer,
                                               .token = import->line->secrets.token,
-                                              .keep = import->keep };
+                                              .keep = import->keep,
+                                              .room = import->room };
     struct oxv_writer w = oxv_writer(oxv_secret_bytes(import->chunk), CHUNK_MAX_BYTES);
     struct oxv_writer place;
 
@@ -357,7 +361,8 @@ open_import(struct import *import)
     }
     import->line = calloc(1, sizeof *import->line);
     import->chunk = oxv_secret_new(CHUNK_MAX_BYTES);
-    if (import->line == NULL || import->chunk == NULL) {
+    import->room = oxv_secret_new(OXV_CONNECTION_ROOM_BYTES);
+    if (import->line == NULL || import->chunk == NULL || import->room == NULL) {
         return oxv_cli_fail(import->cli, OXV_EXIT_FAILED, "no (locked) memory left");
     }
     return OXV_EXIT_DONE;

@@ -89,19 +89,21 @@ print_seals(struct oxv_view status)
 static void
 print_counts(struct oxv_view status)
 {
-    static const char *const names[] = { "connections", "callers", "grants", "admins" };
+    static const char *const names[] = { "connection", "caller", "grant", "admin" };
     struct oxv_view value;
     bool first = true;
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         uint64_t count;
+        char member[32];
 
-        if (!oxv_json_get(status, names[i], &value) ||
+        if (oxv_format(member, sizeof member, "%ss", names[i]) != OXV_OK ||
+            !oxv_json_get(status, member, &value) ||
             !oxv_json_integer(value, OXV_JSON_INTEGER_MAX, &count)) {
             continue;
         }
         (void)printf(first ? "%-12s " : "%s", first ? "Holds" : ", ");
-        (void)printf("%llu %s", (unsigned long long)count, names[i]);
+        (void)printf("%llu %s%s", (unsigned long long)count, names[i], count == 1 ? "" : "s");
         first = false;
     }
     (void)fputs(first ? "" : "\n", stdout);
@@ -124,33 +126,38 @@ print_log(struct oxv_view status)
     (void)putchar('\n');
 }
 
+/* Each is true, false, or a text. */
 static void
-print_sandbox(struct oxv_view status)
+print_sandbox(const struct oxv_cli *cli, struct oxv_view status)
 {
     struct oxv_view sandbox;
     struct oxv_view name;
     struct oxv_view value;
     bool first = true;
 
-    if (!oxv_json_get(status, "sandbox", &sandbox) || oxv_json_type(sandbox) != OXV_JSON_OBJECT) {
-        print_member("Sandbox", status, "sandbox");
+    if (!oxv_json_get(status, "sandbox", &sandbox)) {
         return;
     }
     struct oxv_json_items items = oxv_json_items(sandbox);
 
     while (oxv_json_next(&items, &name, &value)) {
-        char text[1024];
-        char member[64];
+        uint8_t text[1024];
+        struct oxv_writer w = oxv_writer(text, sizeof text);
+        bool on = false;
 
-        if (oxv_text_copy(name, member, sizeof member) != OXV_OK) {
-            continue;
-        }
-        oxv_door_text(sandbox, member, text, sizeof text);
         (void)printf("%-12s ", first ? "Sandbox" : "");
         oxv_escape_print(stdout, name);
-        (void)fputs(": ", stdout);
-        oxv_escape_print(stdout, oxv_view_text(text));
-        (void)putchar('\n');
+        if (oxv_json_boolean(value, &on)) {
+            (void)printf(": %s%s%s\n", on ? "" : oxv_cli_red(cli), on ? "yes" : "NO",
+                         on ? "" : oxv_cli_plain(cli));
+        } else {
+            (void)fputs(": ", stdout);
+            if (!oxv_json_write_string(&w, value)) {
+                oxv_write_view(&w, value);
+            }
+            oxv_escape_print(stdout, oxv_view(w.data, w.len));
+            (void)putchar('\n');
+        }
         first = false;
     }
 }
@@ -215,7 +222,7 @@ oxv_cmd_status(struct oxv_cli *cli)
         !bound) {
         (void)printf("%-12s not bound to this machine\n", "Machine");
     }
-    print_sandbox(status);
+    print_sandbox(cli, status);
     print_warnings(cli, status, seals);
     return OXV_EXIT_DONE;
 }

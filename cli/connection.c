@@ -141,7 +141,6 @@ oxv_connection_encode(const struct oxv_connection_draft *draft,
                       struct oxv_err *err)
 {
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *key = NULL;
-    OXV_AUTO(oxv_secret_freep) struct oxv_secret *encoded = NULL;
     static uint8_t record[OXV_RECORD_MAX_BYTES]; /* public; the command is one thread */
     struct oxv_writer record_w = oxv_writer(record, sizeof record);
     struct oxv_connection_secret secret = { 0 };
@@ -161,12 +160,8 @@ oxv_connection_encode(const struct oxv_connection_draft *draft,
     if (st != OXV_OK) {
         return st;
     }
-    encoded =
-        oxv_secret_new(secret.key.len + secret.consumer_secret.len + secret.token_secret.len + 16);
-    if (encoded == NULL) {
-        return oxv_fail(err, OXV_E_MEMORY, "no locked memory left");
-    }
-    struct oxv_writer secret_w = oxv_writer(oxv_secret_bytes(encoded), oxv_secret_len(encoded));
+    struct oxv_writer secret_w =
+        oxv_writer(oxv_secret_bytes(keys->room), oxv_secret_len(keys->room));
 
     st = oxv_record_encode(&secret_w, &oxv_connection_secret_shape, &secret, err);
     if (st != OXV_OK) {

@@ -5,7 +5,8 @@
 #include "base/secret.h"
 #include "vault/box.h"
 
-#define OXV_ORIGINS_MAX_BYTES 4096u
+#define OXV_ORIGINS_MAX_BYTES     4096u
+#define OXV_CONNECTION_ROOM_BYTES OXV_RECORD_SECRET_MAX_BYTES
 
 /* As given. A text that was not given is empty. All borrowed. */
 struct oxv_connection_fields {
@@ -43,6 +44,7 @@ struct oxv_connection_keys {
     const struct oxv_secret *token;
     const struct oxv_secret *rsa; /* PKCS#8 DER; NULL for the HMAC methods */
     bool keep;                    /* the pair goes into the vault too */
+    struct oxv_secret *room;      /* OXV_CONNECTION_ROOM_BYTES to work in; contents do not matter */
 };
 
 /*
