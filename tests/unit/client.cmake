@@ -1,1 +1,6 @@
 oxv_unit_test(json oxv_base)
+oxv_unit_test(client_sign oxv_client)
+oxv_unit_test(client_connection oxv_client)
+foreach(test client_sign client_connection)
+  target_sources(test_${test} PRIVATE client_fake_door.c)
+endforeach()
