@@ -108,6 +108,7 @@ struct oxv_frontend {
     struct oxv_channel *channel;
     bool channel_blocked; /* EPOLLOUT is asked for */
     bool is_keeper_gone;
+    bool has_work; /* the next turn need not wait for anything */
     uint64_t now_ms;
     uint64_t next_check_ms; /* no deadline comes before */
     size_t peer_count;

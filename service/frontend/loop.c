@@ -178,9 +178,9 @@ settle_all(struct oxv_frontend *f)
 }
 
 static int
-timeout_ms(const struct oxv_frontend *f, bool has_work)
+timeout_ms(const struct oxv_frontend *f, bool may_wait)
 {
-    if (has_work) {
+    if (!may_wait || f->has_work) {
         return 0;
     }
     if (f->next_check_ms == NEVER) {
@@ -208,43 +208,49 @@ work_on(struct oxv_frontend *f, const struct epoll_event *events, int count)
     return st;
 }
 
-/* The end of a turn: everything that came of it goes out together. True where work is left. */
-static bool
+/* The end of a turn: everything that came of it goes out together. */
+static void
 finish_turn(struct oxv_frontend *f)
 {
     check_deadlines(f);
-    bool has_work = oxv_streams_run(f);
-
+    f->has_work = oxv_streams_run(f);
     settle_all(f);
     oxv_calls_pump(f);
     settle_all(f); /* batches that were answered without the keeper */
     oxv_peers_bury(f);
-    return has_work;
+}
+
+enum oxv_status
+oxv_frontend_turn(struct oxv_frontend *f, bool may_wait, struct oxv_err *err)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int count = epoll_wait(f->epoll_fd, events, EVENTS_MAX, timeout_ms(f, may_wait));
+
+    if (count < 0 && errno != EINTR) {
+        return oxv_fail_errno(err, "epoll");
+    }
+    update_clock(f);
+    enum oxv_status st = work_on(f, events, count);
+
+    if (st == OXV_OK) {
+        finish_turn(f);
+        st = f->is_keeper_gone ? OXV_E_NOT_FOUND : OXV_OK;
+    }
+    return st == OXV_E_FORMAT ? oxv_fail(err, st, "the keeper sent what it must not") : st;
 }
 
 enum oxv_status
 oxv_frontend_run(struct oxv_frontend *f, struct oxv_err *err)
 {
-    struct epoll_event events[EVENTS_MAX];
-    bool has_work = false;
     enum oxv_status st = OXV_OK;
 
-    while (st == OXV_OK && !f->is_keeper_gone) {
-        int count = epoll_wait(f->epoll_fd, events, EVENTS_MAX, timeout_ms(f, has_work));
-
-        if (count < 0 && errno != EINTR) {
-            return oxv_fail_errno(err, "epoll");
-        }
-        update_clock(f);
-        st = work_on(f, events, count);
-        if (st == OXV_OK) {
-            has_work = finish_turn(f);
-        }
+    while (st == OXV_OK) {
+        st = oxv_frontend_turn(f, true, err);
     }
-    if (st == OXV_E_FORMAT) {
-        return oxv_fail(err, st, "the keeper sent what it must not");
+    if (st != OXV_E_NOT_FOUND) {
+        return st;
     }
     oxv_calls_fail_all(f);
     end_all(f);
-    return st == OXV_OK || st == OXV_E_NOT_FOUND ? OXV_OK : st;
+    return OXV_OK;
 }

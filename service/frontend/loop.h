@@ -14,6 +14,16 @@ OXV_MUST_USE enum oxv_status oxv_frontend_new(enum oxv_door door, int channel_fd
 void oxv_frontend_free(struct oxv_frontend *f);
 
 /*
+ * One turn: takes what is there, and sends what comes of it. With `may_wait` it waits for something
+ * to be there.
+ *   OXV_E_NOT_FOUND  the keeper closed the channel
+ *   OXV_E_FORMAT     it broke the rules of the wire
+ *   OXV_E_IO
+ */
+OXV_MUST_USE enum oxv_status oxv_frontend_turn(struct oxv_frontend *f, bool may_wait,
+                                               struct oxv_err *err);
+
+/*
  * Serves until the keeper closes the channel.
  *   OXV_OK        it did
  *   OXV_E_FORMAT  it broke the rules of the wire

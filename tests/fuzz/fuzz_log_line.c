@@ -1,0 +1,56 @@
+/* fuzz_log_line: up to the first newline a query, behind it a line of the access log. */
+#include <stdlib.h>
+
+#include "service/frontend/log_csv.h"
+#include "service/frontend/log_line.h"
+#include "service/frontend/log_query.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+require(bool condition)
+{
+    if (!condition) {
+        abort();
+    }
+}
+
+static bool
+is_entry(struct oxv_view line)
+{
+    struct oxv_log_line l = oxv_log_line(line);
+    struct oxv_log_member member;
+    enum oxv_status st;
+
+    while ((st = oxv_log_line_next(&l, &member)) == OXV_OK) {
+        require(member.name.len > 0 && member.value.len < line.len);
+    }
+    return st == OXV_E_NOT_FOUND;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static uint8_t row[2 * OXV_LOG_LINE_MAX_BYTES + 1024];
+    struct oxv_view in = oxv_view(data, size);
+    size_t newline = oxv_view_find(in, '\n');
+    struct oxv_view line = oxv_view_from(in, newline + 1);
+    struct oxv_log_query query;
+    struct oxv_err err = { 0 };
+
+    if (line.len > OXV_LOG_LINE_MAX_BYTES) {
+        return 0;
+    }
+    bool entry = is_entry(line);
+    struct oxv_writer w = oxv_writer(row, sizeof row);
+
+    if (oxv_log_csv_row(&w, line) == OXV_OK) {
+        require(entry && !w.failed); /* the room that stream.c leaves is enough */
+    }
+    if (oxv_log_query_parse(oxv_view_slice(in, 0, newline), &query, &err) == OXV_OK) {
+        require((oxv_log_query_match(&query, line) == OXV_E_FORMAT) == !entry);
+    } else {
+        require(err.text[0] != '\0');
+    }
+    return 0;
+}

@@ -1,0 +1,7 @@
+oxv_fuzz_target(doc oxv_wire PkgConfig::CJSON)
+oxv_fuzz_target(frontend oxv_frontend_core)
+oxv_fuzz_target(frontend_json oxv_frontend_core)
+oxv_fuzz_target(http oxv_frontend_core)
+oxv_fuzz_target(log_line oxv_frontend_core)
+oxv_fuzz_target(messages oxv_wire)
+oxv_fuzz_target(wire oxv_wire)
