@@ -79,15 +79,28 @@ log_intent(struct oxv_admin_change *c, struct oxv_entry *entries, size_t entry_c
 }
 
 static void
-log_result(struct oxv_admin_change *c, uint64_t counter, bool done)
+log_done(struct oxv_admin_change *c, uint64_t counter)
 {
     struct oxv_entry entry = {
-        .type = done ? OXV_ENTRY_CHANGE_DONE : OXV_ENTRY_CHANGE_UNDONE,
-        .outcome = done ? OXV_OUTCOME_ALLOWED : OXV_OUTCOME_FAILED,
+        .type = OXV_ENTRY_CHANGE_DONE,
+        .outcome = OXV_OUTCOME_ALLOWED,
         .cfg = counter,
     };
 
     (void)oxv_event(c->k, &entry, NULL); /* durable with the turn's commit, before the answer */
+}
+
+/*
+ * Between the log's word and the database's only the next start can tell which of them stands: this
+ * process ends unanswered, and recovery logs change.done or change.undone.
+ */
+static void
+end_in_doubt(struct oxv_admin_change *c, const struct oxv_err *err)
+{
+    (void)fprintf(stderr, "oxvault-keeper: a change is in doubt, so the keeper starts again: %s\n",
+                  err->text);
+    oxv_change_freep(&c->change);
+    c->k->has_to_end = true;
 }
 
 bool
@@ -97,22 +110,24 @@ oxv_admin_change_finish(struct oxv_admin_change *c, struct oxv_entry *entries, s
     uint64_t counter = 0;
 
     if (!log_intent(c, entries, entry_count, &counter, &err)) {
+        if (!oxv_log_is_broken(c->k->log)) {
+            end_in_doubt(c, &err);
+            return false;
+        }
+        /* Nothing can follow in a broken log, so nothing can be mistaken at the next start. */
         oxv_change_freep(&c->change);
-        oxv_answer_error(c->k, &c->request->reply, &err);
+        oxv_answer_error(c->k, &c->request->reply, &err); /* becomes log_unavailable */
         return false;
     }
     if (oxv_hook("keeper.before_change_commit") != 0 ||
         oxv_change_commit(&c->change, &err) != OXV_OK) {
-        (void)fprintf(stderr, "oxvault-keeper: a change was undone: %s\n", err.text);
-        oxv_change_freep(&c->change);
-        log_result(c, counter, false);
-        oxv_answer_error(c->k, &c->request->reply, &err);
+        end_in_doubt(c, &err);
         return false;
     }
     if (oxv_hook("keeper.after_change_commit") != 0) {
         oxv_bug("this hook has no failure");
     }
-    log_result(c, counter, true);
+    log_done(c, counter);
     return true;
 }
 

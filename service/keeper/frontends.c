@@ -220,7 +220,8 @@ oxv_frontend_work(struct oxv_keeper *k, struct oxv_frontend *f)
 {
     size_t taken = 0;
 
-    while (taken < OXV_TURN_CHANNEL_REQUESTS_MAX && !f->broken && next_datagram(k, f)) {
+    while (taken < OXV_TURN_CHANNEL_REQUESTS_MAX && !f->broken && !k->has_to_end &&
+           next_datagram(k, f)) {
         struct oxv_message message;
         enum oxv_status st = oxv_wire_next(&f->reader, &message);
 

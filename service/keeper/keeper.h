@@ -96,6 +96,7 @@ struct oxv_keeper {
 
     bool accepting; /* vault.pub is published */
     bool stopping;
+    bool has_to_end;            /* log and database may differ: only a new start can tell */
     bool has_to_stop_answering; /* the log is broken: nothing is signed any more */
     uint64_t started_us;        /* boot clock */
     int64_t clock_offset_us;    /* wall minus boot clock, as last seen */

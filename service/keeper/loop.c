@@ -139,7 +139,7 @@ work_on_channels(struct oxv_keeper *k)
 {
     size_t taken = 0;
 
-    for (struct oxv_frontend *f = k->frontends; f != NULL; f = f->next) {
+    for (struct oxv_frontend *f = k->frontends; f != NULL && !k->has_to_end; f = f->next) {
         if (taken + OXV_TURN_CHANNEL_REQUESTS_MAX > OXV_TURN_REQUESTS_MAX) {
             break;
         }
@@ -203,6 +203,9 @@ turn(struct oxv_keeper *k)
         }
     }
     work_on_channels(k);
+    if (k->has_to_end) {
+        return false;
+    }
     for (enum oxv_door door = OXV_DOOR_SIGN; door < OXV_DOOR_END; door++) {
         if (doors[door] && k->accepting) {
             (void)oxv_door_accept(k, door); /* level-triggered: what is left comes again */
@@ -246,10 +249,12 @@ finish_work(struct oxv_keeper *k)
     for (struct oxv_frontend *f = k->frontends; f != NULL; f = f->next) {
         f->readable = true; /* look once more at each */
     }
-    while (has_work_in_hand(k) && oxv_clock_boot_us() < until_us) {
+    while (has_work_in_hand(k) && !k->has_to_end && oxv_clock_boot_us() < until_us) {
         oxv_state_read_clocks(k);
         work_on_channels(k);
-        end_turn(k);
+        if (!k->has_to_end) {
+            end_turn(k);
+        }
     }
 }
 
@@ -296,11 +301,16 @@ oxv_keeper_run(struct oxv_keeper *k)
     while (alive && !k->stopping) {
         alive = turn(k);
     }
-    if (k->stopping) {
+    if (k->stopping && !k->has_to_end) {
         finish_work(k);
+    }
+    if (k->stopping && !k->has_to_end) {
         log_start_or_stop(k, OXV_ENTRY_SERVICE_STOP);
         end_turn(k);
     }
+    if (k->has_to_end) { /* what waits in the group belongs to the change in doubt */
+        oxv_log_freep(&k->log);
+    }
     oxv_state_lock(k);
-    return k->has_to_stop_answering ? 1 : 0;
+    return k->has_to_end || k->has_to_stop_answering || !k->stopping ? 1 : 0;
 }
