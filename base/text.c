@@ -125,6 +125,39 @@ oxv_is_utf8(struct oxv_view text)
     return oxv_utf8_prefix_len(text) == text.len;
 }
 
+/* Is one of these eight bytes a control, a quote or a backslash? May say yes beyond ASCII. */
+static bool
+needs_json_escape(uint64_t word)
+{
+    uint64_t quote = word ^ EACH_BYTE('"');
+    uint64_t backslash = word ^ EACH_BYTE('\\');
+
+    /* A byte below n borrows into its top bit when n is subtracted. */
+    return (((word - EACH_BYTE(0x20)) | (quote - EACH_BYTE(1)) | (backslash - EACH_BYTE(1)) |
+             word) &
+            EACH_BYTE(0x80)) != 0;
+}
+
+bool
+oxv_is_plain_ascii(struct oxv_view text)
+{
+    size_t at = 0;
+
+    /* Adding 1 takes DEL, and nothing else that is left, to the top bit. */
+    while (text.len - at >= 8 && !needs_json_escape(word_at(text, at)) &&
+           ((word_at(text, at) + EACH_BYTE(1)) & EACH_BYTE(0x80)) == 0) {
+        at += 8;
+    }
+    for (; at < text.len; at++) {
+        uint8_t c = text.data[at];
+
+        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\') {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool
 oxv_is_printable_utf8(struct oxv_view text)
 {
@@ -245,19 +278,6 @@ write_json_control(struct oxv_writer *w, uint8_t c)
     }
     oxv_write_text(w, "\\u00");
     oxv_write_hex(w, oxv_view(&c, 1));
-}
-
-/* Is one of these eight bytes a control, a quote or a backslash? May say yes beyond ASCII. */
-static bool
-needs_json_escape(uint64_t word)
-{
-    uint64_t quote = word ^ EACH_BYTE('"');
-    uint64_t backslash = word ^ EACH_BYTE('\\');
-
-    /* A byte below n borrows into its top bit when n is subtracted. */
-    return (((word - EACH_BYTE(0x20)) | (quote - EACH_BYTE(1)) | (backslash - EACH_BYTE(1)) |
-             word) &
-            EACH_BYTE(0x80)) != 0;
 }
 
 void

@@ -332,10 +332,42 @@ time_stamps_are_read_with_offsets_fractions_and_dates(void **state)
     }
 }
 
+/* The same, a byte at a time. */
+static bool
+is_plain_by_bytes(const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] < 0x20 || bytes[i] > 0x7e || bytes[i] == '"' || bytes[i] == '\\') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+plain_ascii_is_told_for_each_byte_at_each_place(void **state)
+{
+    uint8_t text[19];
+
+    (void)state;
+    for (size_t len = 0; len <= sizeof text; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                memset(text, 'a', sizeof text);
+                text[at] = (uint8_t)byte;
+                assert_int_equal(oxv_is_plain_ascii(oxv_view(text, len)),
+                                 is_plain_by_bytes(text, len));
+            }
+        }
+    }
+    assert_true(oxv_is_plain_ascii(oxv_view(NULL, 0)));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_ascii_is_told_for_each_byte_at_each_place),
         cmocka_unit_test(formatting_never_cuts),
         cmocka_unit_test(copies_end_in_nul_and_hold_none),
         cmocka_unit_test(every_code_point_and_every_overlong_form_is_judged_right),

@@ -112,24 +112,11 @@ oxv_outcome_name(uint64_t outcome)
     return NULL;
 }
 
-/* Nearly every text is plain ASCII without a character that needs an escape: no second look. */
-static bool
-is_plain(struct oxv_view text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
-
-        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\') {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void
 write_text(struct oxv_writer *w, struct oxv_view text)
 {
-    if (is_plain(text)) {
+    /* Nearly every text is: no second look. */
+    if (oxv_is_plain_ascii(text)) {
         oxv_write_u8(w, '"');
         oxv_write_view(w, text);
         oxv_write_u8(w, '"');

@@ -120,9 +120,32 @@ hides_more_layers(struct oxv_view path, size_t *offset)
     return false;
 }
 
+/*
+ * Most paths have no escape and no segment that begins with a dot: then there is nothing to decode
+ * and no dot segment.
+ */
+static bool
+is_harmless(struct oxv_view path)
+{
+    const uint8_t *dot = path.len > 0 ? memchr(path.data, '.', path.len) : NULL;
+
+    while (dot != NULL) {
+        size_t at = (size_t)(dot - path.data);
+
+        if (at == 0 || is_separator(path.data[at - 1])) {
+            return false;
+        }
+        dot = memchr(dot + 1, '.', path.len - at - 1);
+    }
+    return !has_escape(path);
+}
+
 enum oxv_status
 oxv_path_check(struct oxv_view path, struct oxv_syntax_error *where)
 {
+    if (is_harmless(path)) {
+        return OXV_OK;
+    }
     /*
      * The last round shows the dot segments of all: neither dots nor slashes are hex digits, so no
      * later round can swallow them.
