@@ -99,7 +99,7 @@ post(struct oxv_cli *cli, struct oxv_view encoded, struct oxv_buffer *answer)
 {
     struct oxv_box_connection payload = { 0 };
     const struct oxv_box_content content = { OXV_BOX_CONNECTION_ADD, &oxv_box_connection_shape,
-                                             &payload };
+                                             &payload, "/v1/admin/connections", cli->arguments[0] };
     struct oxv_client_error error;
     struct oxv_err err = { 0 };
     enum oxv_exit code;
@@ -107,7 +107,7 @@ post(struct oxv_cli *cli, struct oxv_view encoded, struct oxv_buffer *answer)
     if (oxv_fields_decode(encoded, &oxv_box_connection_shape, &payload, &err) != OXV_OK) {
         return oxv_cli_err(cli, &err);
     }
-    code = oxv_box_post(cli, "/v1/admin/connections", cli->arguments[0], &content, answer, &error);
+    code = oxv_box_post(cli, &content, answer, &error);
     if (code == OXV_EXIT_DONE && error.code != OXV_CLIENT_OK) {
         code = oxv_cli_client_error(cli, &error);
     }
@@ -240,7 +240,7 @@ oxv_cmd_connection_show(struct oxv_cli *cli)
     OXV_AUTO(oxv_buffer_done) struct oxv_buffer answer = { 0 };
     char path[OXV_DOOR_PATH_MAX_BYTES];
     enum oxv_exit code =
-        oxv_door_make_path(cli, path, sizeof path, "/v1/admin/connections/", cli->arguments[0], "");
+        oxv_door_make_path(cli, path, "/v1/admin/connections/", cli->arguments[0], "");
 
     code = code == OXV_EXIT_DONE ? oxv_door_get(cli, OXV_CLI_ADMIN, path, &answer) : code;
     if (code != OXV_EXIT_DONE) {

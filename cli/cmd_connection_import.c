@@ -187,8 +187,8 @@ begin(struct import *import)
     enum oxv_exit code = oxv_vault_pub_load(import->cli, &import->pub);
 
     if (code == OXV_EXIT_DONE) {
-        code = oxv_door_call(import->cli, OXV_CLI_ADMIN, "POST", "/v1/admin/imports",
-                             oxv_view_text("{}"), &answer);
+        code =
+            oxv_door_call(import->cli, "POST", "/v1/admin/imports", oxv_view_text("{}"), &answer);
     }
     if (code != OXV_EXIT_DONE) {
         return code;
@@ -201,10 +201,9 @@ begin(struct import *import)
 }
 
 static enum oxv_exit
-session_path(const struct import *import, char *path, size_t size, const char *after)
+session_path(const struct import *import, char path[OXV_DOOR_PATH_MAX_BYTES], const char *after)
 {
-    return oxv_door_make_path(import->cli, path, size, "/v1/admin/imports/", import->session,
-                              after);
+    return oxv_door_make_path(import->cli, path, "/v1/admin/imports/", import->session, after);
 }
 
 /* Seals what was gathered and sends it. */
@@ -219,11 +218,11 @@ send_chunk(struct import *import)
         .connections = oxv_view(oxv_secret_bytes(import->chunk), import->chunk_len),
     };
     const struct oxv_box_content content = { OXV_BOX_CONNECTION_IMPORT, &oxv_box_import_shape,
-                                             &payload };
+                                             &payload, NULL, NULL };
     struct oxv_writer w = oxv_writer(body, sizeof body);
     struct oxv_view text;
-    char path[256];
-    enum oxv_exit code = session_path(import, path, sizeof path, "/chunks");
+    char path[OXV_DOOR_PATH_MAX_BYTES];
+    enum oxv_exit code = session_path(import, path, "/chunks");
 
     if (code != OXV_EXIT_DONE) {
         return code;
@@ -238,7 +237,7 @@ send_chunk(struct import *import)
         return oxv_cli_fail(import->cli, OXV_EXIT_FAILED, "a chunk is too long for the service");
     }
     import->chunk_len = 0;
-    code = oxv_door_call(import->cli, OXV_CLI_ADMIN, "POST", path, text, &answer);
+    code = oxv_door_call(import->cli, "POST", path, text, &answer);
     if (code != OXV_EXIT_DONE) {
         return code;
     }
@@ -302,16 +301,16 @@ send_line(struct import *import, uint64_t number, struct oxv_view text)
 static enum oxv_exit
 commit(struct import *import, struct oxv_buffer *answer)
 {
-    char path[256];
+    char path[OXV_DOOR_PATH_MAX_BYTES];
     char body[64];
-    enum oxv_exit code = session_path(import, path, sizeof path, "/commit");
+    enum oxv_exit code = session_path(import, path, "/commit");
 
     if (oxv_format(body, sizeof body, "{\"count\":%llu}", (unsigned long long)import->sent) !=
         OXV_OK) {
         oxv_bug("a number that is too long");
     }
     if (code == OXV_EXIT_DONE) {
-        code = oxv_door_call(import->cli, OXV_CLI_ADMIN, "POST", path, oxv_view_text(body), answer);
+        code = oxv_door_call(import->cli, "POST", path, oxv_view_text(body), answer);
     }
     return code;
 }
@@ -322,10 +321,10 @@ abandon(struct import *import)
 {
     OXV_AUTO(oxv_http_answer_done) struct oxv_http_answer answer = { 0 };
     struct oxv_client_error ignored;
-    char path[256];
+    char path[OXV_DOOR_PATH_MAX_BYTES];
     const struct oxv_http_request request = { .method = "DELETE", .path = path };
 
-    if (session_path(import, path, sizeof path, "") == OXV_EXIT_DONE) {
+    if (session_path(import, path, "") == OXV_EXIT_DONE) {
         (void)oxv_door_try(import->cli, OXV_CLI_ADMIN, &request, &answer, &ignored);
     }
 }

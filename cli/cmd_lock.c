@@ -5,8 +5,7 @@ enum oxv_exit
 oxv_cmd_lock(struct oxv_cli *cli)
 {
     OXV_AUTO(oxv_buffer_done) struct oxv_buffer answer = { 0 };
-    enum oxv_exit code =
-        oxv_door_call(cli, OXV_CLI_ADMIN, "POST", "/v1/admin/lock", oxv_view_text("{}"), &answer);
+    enum oxv_exit code = oxv_door_call(cli, "POST", "/v1/admin/lock", oxv_view_text("{}"), &answer);
 
     if (code != OXV_EXIT_DONE) {
         return code;

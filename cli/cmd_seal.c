@@ -21,11 +21,20 @@ materials_done(struct materials *m)
     oxv_secret_free(m->added);
 }
 
-/* The parameters of the new seal, and what they borrow. */
+/* The parameters of the new seal, what they borrow, and the answer. */
 struct new_seal {
     struct oxv_seal_record record;
     uint8_t salt[16];
+    struct materials m;
+    struct oxv_buffer answer;
 };
+
+static void
+new_seal_done(struct new_seal *seal)
+{
+    materials_done(&seal->m);
+    oxv_buffer_done(&seal->answer);
+}
 
 static enum oxv_exit
 stretch(const struct oxv_cli *cli, const struct oxv_secret *passphrase,
@@ -38,7 +47,7 @@ stretch(const struct oxv_cli *cli, const struct oxv_secret *passphrase,
 }
 
 static enum oxv_exit
-read_new(const struct oxv_cli *cli, struct new_seal *seal, struct materials *m)
+read_new(const struct oxv_cli *cli, struct new_seal *seal)
 {
     static const struct oxv_passphrase_source source = { "passphrase-file", "passphrase-fd",
                                                          "New passphrase: ", true };
@@ -51,7 +60,7 @@ read_new(const struct oxv_cli *cli, struct new_seal *seal, struct materials *m)
             return oxv_cli_usage(cli, "seal add keyfile needs --keyfile FILE");
         }
         seal->record.kind = OXV_SEAL_KEYFILE;
-        return oxv_material_keyfile(cli, keyfile, true, &m->added);
+        return oxv_material_keyfile(cli, keyfile, true, &seal->m.added);
     }
     if (strcmp(cli->arguments[0], "passphrase") != 0 || keyfile != NULL) {
         return oxv_cli_usage(cli, "a seal is a passphrase or a keyfile (with --keyfile FILE)");
@@ -59,12 +68,11 @@ read_new(const struct oxv_cli *cli, struct new_seal *seal, struct materials *m)
     oxv_passphrase_parameters(&seal->record, seal->salt);
     seal->record.kind = OXV_SEAL_PASSPHRASE;
     code = oxv_material_passphrase(cli, &source, &passphrase);
-    return code == OXV_EXIT_DONE ? stretch(cli, passphrase, &seal->record, &m->added) : code;
+    return code == OXV_EXIT_DONE ? stretch(cli, passphrase, &seal->record, &seal->m.added) : code;
 }
 
 static enum oxv_exit
-post(struct oxv_cli *cli, const struct oxv_seal_info *existing, const struct new_seal *seal,
-     const struct materials *m, struct oxv_buffer *answer)
+post(struct oxv_cli *cli, const struct oxv_seal_info *existing, struct new_seal *seal)
 {
     const struct oxv_box_seal_add payload = {
         .existing_id = existing->id,
@@ -73,12 +81,13 @@ post(struct oxv_cli *cli, const struct oxv_seal_info *existing, const struct new
         .kdf_ops = seal->record.kdf_ops,
         .kdf_memory_bytes = seal->record.kdf_memory_bytes,
         .kdf_salt = seal->record.kdf_salt,
-        .existing_material = oxv_secret_view(m->existing),
-        .material = oxv_secret_view(m->added),
+        .existing_material = oxv_secret_view(seal->m.existing),
+        .material = oxv_secret_view(seal->m.added),
     };
-    const struct oxv_box_content content = { OXV_BOX_SEAL_ADD, &oxv_box_seal_add_shape, &payload };
+    const struct oxv_box_content content = { OXV_BOX_SEAL_ADD, &oxv_box_seal_add_shape, &payload,
+                                             "/v1/admin/seals", NULL };
     struct oxv_client_error error;
-    enum oxv_exit code = oxv_box_post(cli, "/v1/admin/seals", NULL, &content, answer, &error);
+    enum oxv_exit code = oxv_box_post(cli, &content, &seal->answer, &error);
 
     if (code != OXV_EXIT_DONE || error.code == OXV_CLIENT_OK) {
         return code;
@@ -95,25 +104,24 @@ struct existing {
 
 static enum oxv_exit
 try_existing(struct oxv_cli *cli, const struct existing *existing, const struct oxv_seal_info *info,
-             const struct new_seal *seal, struct materials *m, struct oxv_buffer *answer)
+             struct new_seal *seal)
 {
     enum oxv_exit code = OXV_EXIT_DONE;
 
-    oxv_secret_freep(&m->existing);
+    oxv_secret_freep(&seal->m.existing);
     if (existing->kind == OXV_SEAL_PASSPHRASE) {
-        code = stretch(cli, existing->secret, &info->record, &m->existing);
+        code = stretch(cli, existing->secret, &info->record, &seal->m.existing);
     } else {
-        m->existing = oxv_secret_copy(oxv_secret_view(existing->secret));
-        if (m->existing == NULL) {
+        seal->m.existing = oxv_secret_copy(oxv_secret_view(existing->secret));
+        if (seal->m.existing == NULL) {
             code = oxv_cli_fail(cli, OXV_EXIT_FAILED, "no locked memory left");
         }
     }
-    return code == OXV_EXIT_DONE ? post(cli, info, seal, m, answer) : code;
+    return code == OXV_EXIT_DONE ? post(cli, info, seal) : code;
 }
 
 static enum oxv_exit
-try_all(struct oxv_cli *cli, const struct existing *existing, const struct new_seal *seal,
-        struct materials *m, struct oxv_buffer *answer)
+try_all(struct oxv_cli *cli, const struct existing *existing, struct new_seal *seal)
 {
     OXV_AUTO(oxv_buffer_done) struct oxv_buffer seals = { 0 };
     struct oxv_view list = oxv_view_text("[]");
@@ -132,7 +140,7 @@ try_all(struct oxv_cli *cli, const struct existing *existing, const struct new_s
         struct oxv_seal_info info;
 
         if (oxv_seal_info_read(item, &info) && info.record.kind == existing->kind) {
-            code = try_existing(cli, existing, &info, seal, m, answer);
+            code = try_existing(cli, existing, &info, seal);
         }
     }
     if (code == OXV_EXIT_LOCKED) {
@@ -167,24 +175,22 @@ read_existing(const struct oxv_cli *cli, struct existing *existing)
 enum oxv_exit
 oxv_cmd_seal_add(struct oxv_cli *cli)
 {
-    OXV_AUTO(materials_done) struct materials m = { 0 };
-    OXV_AUTO(oxv_buffer_done) struct oxv_buffer answer = { 0 };
+    OXV_AUTO(new_seal_done) struct new_seal seal = { 0 };
     struct existing existing = { 0 };
-    struct new_seal seal = { 0 };
     enum oxv_exit code = oxv_material_setup(cli);
 
     code = code == OXV_EXIT_DONE ? read_existing(cli, &existing) : code;
-    code = code == OXV_EXIT_DONE ? read_new(cli, &seal, &m) : code;
-    code = code == OXV_EXIT_DONE ? try_all(cli, &existing, &seal, &m, &answer) : code;
+    code = code == OXV_EXIT_DONE ? read_new(cli, &seal) : code;
+    code = code == OXV_EXIT_DONE ? try_all(cli, &existing, &seal) : code;
     oxv_secret_free(existing.secret);
     if (code != OXV_EXIT_DONE) {
         return code;
     }
     if (cli->json) {
-        oxv_door_print_json(&answer);
+        oxv_door_print_json(&seal.answer);
     } else {
         (void)printf("Seal %llu (%s) opens the vault now.\n",
-                     (unsigned long long)oxv_door_integer(oxv_buffer_view(&answer), "id", 0),
+                     (unsigned long long)oxv_door_integer(oxv_buffer_view(&seal.answer), "id", 0),
                      cli->arguments[0]);
     }
     return OXV_EXIT_DONE;
@@ -231,11 +237,10 @@ oxv_cmd_seal_remove(struct oxv_cli *cli)
 {
     OXV_AUTO(oxv_buffer_done) struct oxv_buffer answer = { 0 };
     char path[OXV_DOOR_PATH_MAX_BYTES];
-    enum oxv_exit code =
-        oxv_door_make_path(cli, path, sizeof path, "/v1/admin/seals/", cli->arguments[0], "");
+    enum oxv_exit code = oxv_door_make_path(cli, path, "/v1/admin/seals/", cli->arguments[0], "");
 
     if (code == OXV_EXIT_DONE) {
-        code = oxv_door_call(cli, OXV_CLI_ADMIN, "DELETE", path, oxv_view(NULL, 0), &answer);
+        code = oxv_door_call(cli, "DELETE", path, oxv_view(NULL, 0), &answer);
     }
     if (code != OXV_EXIT_DONE) {
         return code;

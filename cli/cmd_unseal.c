@@ -15,9 +15,10 @@ try_seal(struct oxv_cli *cli, const struct oxv_seal_info *seal, const struct oxv
     const struct oxv_box_unseal payload = { .seal_id = seal->id,
                                             .seal_kind = seal->record.kind,
                                             .material = oxv_secret_view(material) };
-    const struct oxv_box_content content = { OXV_BOX_UNSEAL, &oxv_box_unseal_shape, &payload };
+    const struct oxv_box_content content = { OXV_BOX_UNSEAL, &oxv_box_unseal_shape, &payload,
+                                             "/v1/admin/unseal", NULL };
     struct oxv_client_error error;
-    enum oxv_exit code = oxv_box_post(cli, "/v1/admin/unseal", NULL, &content, answer, &error);
+    enum oxv_exit code = oxv_box_post(cli, &content, answer, &error);
 
     if (code != OXV_EXIT_DONE || error.code == OXV_CLIENT_OK) {
         return code;

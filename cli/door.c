@@ -66,24 +66,34 @@ oxv_door_try(struct oxv_cli *cli, enum oxv_cli_door door, const struct oxv_http_
     return code;
 }
 
-enum oxv_exit
-oxv_door_call(struct oxv_cli *cli, enum oxv_cli_door door, const char *method, const char *path,
-              struct oxv_view body, struct oxv_buffer *answer)
+static enum oxv_exit
+call(struct oxv_cli *cli, enum oxv_cli_door door, const struct oxv_http_request *request,
+     struct oxv_buffer *answer)
 {
-    const struct oxv_http_request request = { .method = method, .path = path, .body = body };
     struct oxv_http_answer got = { .body = *answer };
     struct oxv_client_error error;
-    enum oxv_client_code code = oxv_door_try(cli, door, &request, &got, &error);
+    enum oxv_client_code code = oxv_door_try(cli, door, request, &got, &error);
 
     *answer = got.body;
     return code == OXV_CLIENT_OK ? OXV_EXIT_DONE : oxv_cli_client_error(cli, &error);
 }
 
 enum oxv_exit
+oxv_door_call(struct oxv_cli *cli, const char *method, const char *path, struct oxv_view body,
+              struct oxv_buffer *answer)
+{
+    const struct oxv_http_request request = { .method = method, .path = path, .body = body };
+
+    return call(cli, OXV_CLI_ADMIN, &request, answer);
+}
+
+enum oxv_exit
 oxv_door_get(struct oxv_cli *cli, enum oxv_cli_door door, const char *path,
              struct oxv_buffer *answer)
 {
-    return oxv_door_call(cli, door, "GET", path, oxv_view(NULL, 0), answer);
+    const struct oxv_http_request request = { .method = "GET", .path = path };
+
+    return call(cli, door, &request, answer);
 }
 
 static enum oxv_exit
@@ -155,10 +165,10 @@ oxv_door_encode(struct oxv_writer *w, const char *text)
 }
 
 enum oxv_exit
-oxv_door_make_path(const struct oxv_cli *cli, char *out, size_t out_size, const char *before,
+oxv_door_make_path(const struct oxv_cli *cli, char out[OXV_DOOR_PATH_MAX_BYTES], const char *before,
                    const char *name, const char *after)
 {
-    struct oxv_writer w = oxv_writer(out, out_size);
+    struct oxv_writer w = oxv_writer(out, OXV_DOOR_PATH_MAX_BYTES);
 
     oxv_write_text(&w, before);
     oxv_door_encode(&w, name);

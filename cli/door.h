@@ -13,16 +13,16 @@ enum oxv_exit oxv_door_path(const struct oxv_cli *cli, enum oxv_cli_door door, c
                             size_t out_size);
 
 /*
- * One request with the JSON `body` (may be empty). The answer's body, which is good JSON, is in
- * *answer, to be released with oxv_buffer_done(). Says on stderr what went wrong.
+ * One request at the admin door with the JSON `body` (may be empty). The answer's body, which is
+ * good JSON, is in *answer, to be released with oxv_buffer_done(). Says on stderr what went wrong.
  */
-enum oxv_exit oxv_door_call(struct oxv_cli *cli, enum oxv_cli_door door, const char *method,
-                            const char *path, struct oxv_view body, struct oxv_buffer *answer);
-/* The same, telling instead of saying: *error is filled. */
+enum oxv_exit oxv_door_call(struct oxv_cli *cli, const char *method, const char *path,
+                            struct oxv_view body, struct oxv_buffer *answer);
+/* At any door, telling instead of saying: *error is filled. */
 enum oxv_client_code oxv_door_try(struct oxv_cli *cli, enum oxv_cli_door door,
                                   const struct oxv_http_request *request,
                                   struct oxv_http_answer *answer, struct oxv_client_error *error);
-
+/* Says what went wrong. */
 enum oxv_exit oxv_door_get(struct oxv_cli *cli, enum oxv_cli_door door, const char *path,
                            struct oxv_buffer *answer);
 
@@ -36,7 +36,7 @@ enum oxv_exit oxv_door_list(struct oxv_cli *cli, const char *path, const char *m
 /* Appends one path segment or query value, percent-encoded. */
 void oxv_door_encode(struct oxv_writer *w, const char *text);
 /* A path from parts: "/v1/admin/connections/", name, "". Fails where it is too long. */
-enum oxv_exit oxv_door_make_path(const struct oxv_cli *cli, char *out, size_t out_size,
+enum oxv_exit oxv_door_make_path(const struct oxv_cli *cli, char out[OXV_DOOR_PATH_MAX_BYTES],
                                  const char *before, const char *name, const char *after);
 
 /* A member of a checked object as C text, "" where it is missing or no string; cut where long. */

@@ -37,10 +37,10 @@ oxv_records_act(struct oxv_cli *cli, const struct oxv_record_act *act, const cha
 {
     OXV_AUTO(oxv_buffer_done) struct oxv_buffer answer = { 0 };
     char path[OXV_DOOR_PATH_MAX_BYTES];
-    enum oxv_exit code = oxv_door_make_path(cli, path, sizeof path, act->before, name, act->after);
+    enum oxv_exit code = oxv_door_make_path(cli, path, act->before, name, act->after);
 
     if (code == OXV_EXIT_DONE) {
-        code = oxv_door_call(cli, OXV_CLI_ADMIN, act->method, path, oxv_view(NULL, 0), &answer);
+        code = oxv_door_call(cli, act->method, path, oxv_view(NULL, 0), &answer);
     }
     if (code != OXV_EXIT_DONE) {
         return code;
@@ -65,7 +65,7 @@ oxv_records_post(struct oxv_cli *cli, const char *path, struct oxv_writer *body,
     if (oxv_writer_finish(body, &text) != OXV_OK) {
         return oxv_cli_usage(cli, "the arguments are too long, or not UTF-8");
     }
-    code = oxv_door_call(cli, OXV_CLI_ADMIN, "POST", path, text, &answer);
+    code = oxv_door_call(cli, "POST", path, text, &answer);
     if (code != OXV_EXIT_DONE) {
         return code;
     }

@@ -106,8 +106,8 @@ oxv_box_challenge(struct oxv_cli *cli, const struct oxv_vault_pub *pub,
     OXV_AUTO(oxv_buffer_done) struct oxv_buffer answer = { 0 };
     uint8_t vault_id[OXV_ID_BYTES];
     char text[64];
-    enum oxv_exit code = oxv_door_call(cli, OXV_CLI_ADMIN, "POST", "/v1/admin/challenge",
-                                       oxv_view_text("{}"), &answer);
+    enum oxv_exit code =
+        oxv_door_call(cli, "POST", "/v1/admin/challenge", oxv_view_text("{}"), &answer);
 
     if (code != OXV_EXIT_DONE) {
         return code;
@@ -151,15 +151,14 @@ oxv_box_write(const struct oxv_cli *cli, const struct oxv_vault_pub *pub,
 }
 
 enum oxv_exit
-oxv_box_post(struct oxv_cli *cli, const char *path, const char *name,
-             const struct oxv_box_content *content, struct oxv_buffer *answer,
+oxv_box_post(struct oxv_cli *cli, const struct oxv_box_content *content, struct oxv_buffer *answer,
              struct oxv_client_error *error)
 {
     static uint8_t body[BODY_MAX_BYTES];
     struct oxv_writer w = oxv_writer(body, sizeof body);
     struct oxv_vault_pub pub;
     uint8_t challenge[OXV_CHALLENGE_BYTES];
-    struct oxv_http_request request = { .method = "POST", .path = path };
+    struct oxv_http_request request = { .method = "POST", .path = content->path };
     struct oxv_http_answer got = { .body = *answer };
     enum oxv_exit code = oxv_vault_pub_load(cli, &pub);
 
@@ -169,9 +168,9 @@ oxv_box_post(struct oxv_cli *cli, const char *path, const char *name,
         return code;
     }
     oxv_write_u8(&w, '{');
-    if (name != NULL) {
+    if (content->name != NULL) {
         oxv_write_text(&w, "\"name\":");
-        oxv_write_json_string(&w, oxv_view_text(name));
+        oxv_write_json_string(&w, oxv_view_text(content->name));
         oxv_write_u8(&w, ',');
     }
     code = oxv_box_write(cli, &pub, challenge, content, &w);

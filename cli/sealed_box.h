@@ -16,6 +16,8 @@ struct oxv_box_content {
     enum oxv_box_purpose purpose;
     const struct oxv_shape *shape;
     const void *payload;
+    const char *path; /* for oxv_box_post(): where it goes */
+    const char *name; /* and what stands beside it in the body; may be NULL */
 };
 
 /*
@@ -37,12 +39,11 @@ enum oxv_exit oxv_box_write(const struct oxv_cli *cli, const struct oxv_vault_pu
                             const struct oxv_box_content *content, struct oxv_writer *json);
 
 /*
- * Challenge, box, POST: the body is {"box":...}, with `name` {"name":...,"box":...}. The answer is
+ * Challenge, box, POST: the body is {"box":...}, with a name {"name":...,"box":...}. The answer is
  * in *answer, and *error says what the service had against it; nothing is said on stderr where it
  * is the service that refuses.
  */
-enum oxv_exit oxv_box_post(struct oxv_cli *cli, const char *path, const char *name,
-                           const struct oxv_box_content *content, struct oxv_buffer *answer,
-                           struct oxv_client_error *error);
+enum oxv_exit oxv_box_post(struct oxv_cli *cli, const struct oxv_box_content *content,
+                           struct oxv_buffer *answer, struct oxv_client_error *error);
 
 #endif
