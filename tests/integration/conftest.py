@@ -1,6 +1,7 @@
 """Fixtures: whole services. OXV_PREFIX and OXV_HOOKS_PREFIX select the installed trees."""
 
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 from support.service import Build, Service, public_directory
 
+# A process that a sanitizer ended is replaced: only its last words tell.
+SANITIZER = re.compile(r"Sanitizer|runtime error:")
 TOP = Path(__file__).resolve().parent.parent.parent
 
 
@@ -68,10 +71,13 @@ def make_service(build):
         return made[-1]
 
     yield make
+    complaints = []
     for one in made:
         if one.stderr_file.exists():
             print(f"--- stderr of {one.base}\n{one.stderr}")
+            complaints += [line for line in one.stderr.splitlines() if SANITIZER.search(line)]
         one.remove()
+    assert not complaints, complaints
 
 
 def _started(service, *options):
