@@ -104,7 +104,7 @@ void
 oxv_frontend_give_peer(struct oxv_keeper *k, struct oxv_frontend *f, int fd,
                        const struct oxv_refusal *refusal)
 {
-    if (f->channel == NULL && f->waiting == OXV_TURN_ACCEPTS_MAX) {
+    if (f->channel == NULL && f->waiting == OXV_PEERS_MAX) {
         oxv_closep(&fd);
         return;
     }

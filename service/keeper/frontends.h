@@ -40,9 +40,9 @@ struct oxv_frontend {
     uint64_t full_since_us; /* boot clock; 0: not full */
     struct oxv_log_wait waits[OXV_LOG_READS_MAX];
     size_t wait_count;
-    size_t open_reads;                     /* LOG_READ without LOG_CLOSE */
-    int waiting_fds[OXV_TURN_ACCEPTS_MAX]; /* peers that came before the channel */
-    struct oxv_refusal waiting_peers[OXV_TURN_ACCEPTS_MAX];
+    size_t open_reads;              /* LOG_READ without LOG_CLOSE */
+    int waiting_fds[OXV_PEERS_MAX]; /* peers that came before the channel */
+    struct oxv_refusal waiting_peers[OXV_PEERS_MAX];
     size_t waiting;
 };
 

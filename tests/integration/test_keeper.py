@@ -205,6 +205,23 @@ def test_one_uid_gets_512_connections_and_then_is_told_busy(keeper, admin):
         peer.close()
 
 
+def test_peers_that_come_before_their_frontend_wait_for_it(keeper, admin):
+    """All of a share, not only the first turn's."""
+    furnish(keeper, admin)
+    before = len(keeper.wanted)
+    peers = [keeper.connect("sign") for _ in range(200)]
+    keeper.pump(lambda: len(keeper.wanted) > before)
+    keeper.ask(admin, wire.HEALTH)  # a turn, so that the last are accepted
+    sign = keeper.give_frontend(keeper.wanted[-1][2])
+    given = 1
+    while given < len(peers):
+        messages, fds = wire.receive(sign)
+        given += len(messages)
+        for descriptor in fds:
+            os.close(descriptor)
+    assert given == len(peers)
+
+
 def test_unknown_peers_share_32_connections(keeper, admin):
     refusing, first = keeper.frontend("sign")
     others = [keeper.connect("sign") for _ in range(31)]
