@@ -9,8 +9,8 @@
 #include "service/keeper/events.h"
 #include "service/keeper/health.h"
 
-/* Answers of two full turns of one channel in datagrams of their own would not exceed this. */
-#define QUEUE_MAX_DATAGRAMS 256u
+/* A share of peers, each in a datagram of its own with its descriptor, and answers beside them. */
+#define QUEUE_MAX_DATAGRAMS (2u * OXV_PEERS_MAX)
 
 bool
 oxv_frontend_is_live(const struct oxv_frontend *f, uint64_t generation)

@@ -209,7 +209,7 @@ def test_peers_that_come_before_their_frontend_wait_for_it(keeper, admin):
     """All of a share, not only the first turn's."""
     furnish(keeper, admin)
     before = len(keeper.wanted)
-    peers = [keeper.connect("sign") for _ in range(200)]
+    peers = [keeper.connect("sign") for _ in range(500)]
     keeper.pump(lambda: len(keeper.wanted) > before)
     keeper.ask(admin, wire.HEALTH)  # a turn, so that the last are accepted
     sign = keeper.give_frontend(keeper.wanted[-1][2])
