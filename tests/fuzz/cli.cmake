@@ -1,0 +1,1 @@
+oxv_fuzz_target(cli_import oxv_cli)
