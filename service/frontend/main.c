@@ -1,5 +1,6 @@
 /* oxvault-frontend <sign|admin|audit>: started by the supervisor, its channel is descriptor 3. */
 #include <stdio.h>
+#include <time.h>
 
 #include "service/frontend/loop.h"
 #include "service/sandbox/sandbox.h"
@@ -28,6 +29,7 @@ main(int argc, char **argv)
         (void)fputs("oxvault-frontend is started by oxvaultd, see oxvaultd(8)\n", stderr);
         return 2;
     }
+    tzset(); /* else the first timegm() looks for a file of time zones, and the filter ends us */
     if (oxv_process_harden(&err) != OXV_OK || oxv_sandbox_frontend(&report, &err) != OXV_OK) {
         return complain(&err);
     }

@@ -66,6 +66,10 @@ class Frontend:
 
     def close(self):
         """Ends the channel; the exit code."""
+        try:
+            self.channel.shutdown(socket.SHUT_RDWR)  # also wakes a thread that receives
+        except OSError:
+            pass  # the other end is gone
         self.channel.close()
         try:
             code = self.process.wait(10)
@@ -133,8 +137,10 @@ class Frontend:
                 wire.message(wire.DOC, ident, doc(handle(kind, payload)))
                 for kind, ident, payload in messages if ident != 0
             ]
-            for i in range(0, len(answers), 32):
-                self.send(*answers[i : i + 32])
+            while answers:
+                together = answers[:32] if sum(map(len, answers[:32])) < 60_000 else answers[:1]
+                self.send(*together)
+                del answers[: len(together)]
 
 
 def echo(kind, payload):
