@@ -7,6 +7,7 @@ const struct oxv_option oxv_global_options[] = {
     { "json", 0, false, NULL, "print JSON with stable keys" },
     { "no-color", 0, false, NULL, "print without colours" },
     { "help", 'h', false, NULL, "show help" },
+    { "version", 0, false, NULL, "show the version" },
     { 0 },
 };
 

@@ -3,7 +3,7 @@
 #include "cli/command.h"
 
 #define NAME_COLUMN   34
-#define OPTION_COLUMN 32
+#define OPTION_COLUMN 36
 
 static void
 print_option(FILE *out, const struct oxv_option *o)

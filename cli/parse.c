@@ -117,6 +117,10 @@ take_option(struct oxv_cli *cli, const struct oxv_option *option, const char *va
         *help = true;
         return OXV_EXIT_DONE;
     }
+    if (strcmp(option->name, "version") == 0 && cli->command == NULL) {
+        cli->command = oxv_command_find("version");
+        return OXV_EXIT_DONE;
+    }
     for (size_t i = 0; i < cli->given_count && !option->repeats; i++) {
         if (cli->given[i].option == option && option->value != NULL) {
             return oxv_cli_usage(cli, "--%s is given twice", option->name);
