@@ -41,7 +41,6 @@ def options(text, title):
 
 
 def page(name):
-    """{command: (first option line's flags...)} of the page's lists."""
     return (TOP / "docs/man" / name).read_text()
 
 
