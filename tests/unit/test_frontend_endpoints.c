@@ -3,6 +3,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -117,6 +119,68 @@ every_endpoint_is_found_by_its_own_path_and_has_its_path_members(void **state)
             }
         }
     }
+}
+
+/* The whole of a text file, to be freed. */
+static char *
+read_text(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    long size = ftell(file);
+
+    assert_true(size > 0);
+    rewind(file);
+    char *text = malloc((size_t)size + 1);
+
+    assert_non_null(text);
+    assert_int_equal(fread(text, 1, (size_t)size, file), size);
+    text[size] = '\0';
+    assert_int_equal(fclose(file), 0);
+    return text;
+}
+
+static bool
+is_written(const char *yaml, const struct oxv_endpoint *e)
+{
+    char path[128];
+    char method[16];
+
+    (void)snprintf(path, sizeof path, "\n  %s:\n", e->path);
+    (void)snprintf(method, sizeof method, "\n    %s:\n", e->method);
+    for (char *p = method; *p != '\0'; p++) {
+        *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + ('a' - 'A') : *p);
+    }
+    const char *begin = strstr(yaml, path);
+
+    if (begin == NULL) {
+        return false;
+    }
+    const char *found = strstr(begin, method);
+    const char *next = strstr(begin + strlen(path), "\n  /");
+
+    return found != NULL && (next == NULL || found < next);
+}
+
+/* The other direction is tests/integration/test_openapi.py. */
+static void
+every_endpoint_is_written_in_the_openapi_document(void **state)
+{
+    char *yaml = read_text("docs/openapi.yaml");
+
+    (void)state;
+    for (size_t i = 0; i < oxv_endpoint_count(); i++) {
+        if (!is_written(yaml, oxv_endpoint_at(i))) {
+            fail_msg("%s %s", oxv_endpoint_at(i)->method, oxv_endpoint_at(i)->path);
+        }
+    }
+    assert_false(
+        is_written(yaml, &(struct oxv_endpoint){ .method = "PUT", .path = "/v1/sign/oauth1" }));
+    assert_false(
+        is_written(yaml, &(struct oxv_endpoint){ .method = "GET", .path = "/v1/nothing" }));
+    free(yaml);
 }
 
 static void
@@ -266,6 +330,7 @@ main(void)
         cmocka_unit_test(what_is_no_path_of_the_door_is_not_found),
         cmocka_unit_test(another_method_is_told_those_that_are_taken),
         cmocka_unit_test(every_endpoint_is_found_by_its_own_path_and_has_its_path_members),
+        cmocka_unit_test(every_endpoint_is_written_in_the_openapi_document),
         cmocka_unit_test(kinds_of_signature_are_those_of_the_vault),
         cmocka_unit_test(each_kind_takes_its_own_members),
         cmocka_unit_test(health_is_known_at_a_sealed_door),
