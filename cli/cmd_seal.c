@@ -46,6 +46,22 @@ stretch(const struct oxv_cli *cli, const struct oxv_secret *passphrase,
                                                                            : oxv_cli_err(cli, &err);
 }
 
+/* What can be wrong about the line, before a secret is asked for. */
+static enum oxv_exit
+check_line(const struct oxv_cli *cli)
+{
+    bool keyfile = strcmp(cli->arguments[0], "keyfile") == 0;
+
+    if (!keyfile && strcmp(cli->arguments[0], "passphrase") != 0) {
+        return oxv_cli_usage(cli, "a seal is a passphrase or a keyfile, not: %s",
+                             cli->arguments[0]);
+    }
+    if (keyfile != oxv_cli_flag(cli, "keyfile")) {
+        return oxv_cli_usage(cli, "seal add keyfile needs --keyfile FILE, and only that does");
+    }
+    return OXV_EXIT_DONE;
+}
+
 static enum oxv_exit
 read_new(const struct oxv_cli *cli, struct new_seal *seal)
 {
@@ -55,15 +71,9 @@ read_new(const struct oxv_cli *cli, struct new_seal *seal)
     const char *keyfile = oxv_cli_option(cli, "keyfile");
     enum oxv_exit code;
 
-    if (strcmp(cli->arguments[0], "keyfile") == 0) {
-        if (keyfile == NULL) {
-            return oxv_cli_usage(cli, "seal add keyfile needs --keyfile FILE");
-        }
+    if (keyfile != NULL) {
         seal->record.kind = OXV_SEAL_KEYFILE;
         return oxv_material_keyfile(cli, keyfile, true, &seal->m.added);
-    }
-    if (strcmp(cli->arguments[0], "passphrase") != 0 || keyfile != NULL) {
-        return oxv_cli_usage(cli, "a seal is a passphrase or a keyfile (with --keyfile FILE)");
     }
     oxv_passphrase_parameters(&seal->record, seal->salt);
     seal->record.kind = OXV_SEAL_PASSPHRASE;
@@ -177,8 +187,9 @@ oxv_cmd_seal_add(struct oxv_cli *cli)
 {
     OXV_AUTO(new_seal_done) struct new_seal seal = { 0 };
     struct existing existing = { 0 };
-    enum oxv_exit code = oxv_material_setup(cli);
+    enum oxv_exit code = check_line(cli);
 
+    code = code == OXV_EXIT_DONE ? oxv_material_setup(cli) : code;
     code = code == OXV_EXIT_DONE ? read_existing(cli, &existing) : code;
     code = code == OXV_EXIT_DONE ? read_new(cli, &seal) : code;
     code = code == OXV_EXIT_DONE ? try_all(cli, &existing, &seal) : code;

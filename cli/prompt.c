@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <termios.h>
 #include <unistd.h>
@@ -29,8 +30,23 @@ oxv_prompt_possible(void)
     return fd >= 0;
 }
 
-enum oxv_status
-oxv_prompt_read_line(int fd, size_t max, struct oxv_secret **out, struct oxv_err *err)
+/*
+ * One byte. With `mask` the signals that it leaves open are let in while this waits, and only
+ * then: one that comes between two reads is not slept over.
+ */
+static ssize_t
+read_byte(int fd, const sigset_t *mask, uint8_t *out)
+{
+    struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+    if (mask != NULL && ppoll(&poll_fd, 1, NULL, mask) < 0) {
+        return -1;
+    }
+    return read(fd, out, 1);
+}
+
+static enum oxv_status
+read_line(int fd, const sigset_t *mask, size_t max, struct oxv_secret **out, struct oxv_err *err)
 {
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *line = oxv_secret_new(max + 1);
     size_t len = 0;
@@ -41,7 +57,7 @@ oxv_prompt_read_line(int fd, size_t max, struct oxv_secret **out, struct oxv_err
     uint8_t *bytes = oxv_secret_bytes(line);
 
     for (;;) {
-        ssize_t n = read(fd, bytes + len, 1);
+        ssize_t n = read_byte(fd, mask, bytes + len);
 
         if (n < 0) {
             return oxv_fail_errno(err, "cannot read the answer");
@@ -65,23 +81,43 @@ oxv_prompt_read_line(int fd, size_t max, struct oxv_secret **out, struct oxv_err
     return OXV_OK;
 }
 
-static void
-catch_signals(struct sigaction old[CAUGHT_COUNT])
+enum oxv_status
+oxv_prompt_read_line(int fd, size_t max, struct oxv_secret **out, struct oxv_err *err)
 {
-    struct sigaction action = { .sa_handler = note_signal }; /* no SA_RESTART: read() must end */
+    return read_line(fd, NULL, max, out, err);
+}
 
-    (void)sigemptyset(&action.sa_mask); /* cannot fail */
+/* How signals were handled before. */
+struct signals {
+    struct sigaction actions[CAUGHT_COUNT];
+    sigset_t mask;
+};
+
+/* None of these calls can fail for valid signal numbers. */
+static void
+catch_signals(struct signals *before)
+{
+    struct sigaction action = { .sa_handler = note_signal };
+    sigset_t block;
+
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigemptyset(&block);
     arrived = 0;
     for (size_t i = 0; i < CAUGHT_COUNT; i++) {
-        (void)sigaction(caught[i], &action, &old[i]); /* cannot fail for these */
+        (void)sigaddset(&block, caught[i]);
+    }
+    (void)sigprocmask(SIG_BLOCK, &block, &before->mask);
+    for (size_t i = 0; i < CAUGHT_COUNT; i++) {
+        (void)sigaction(caught[i], &action, &before->actions[i]);
     }
 }
 
 static void
-restore_signals(const struct sigaction old[CAUGHT_COUNT])
+restore_signals(const struct signals *before)
 {
+    (void)sigprocmask(SIG_SETMASK, &before->mask, NULL); /* what waited is noted now */
     for (size_t i = 0; i < CAUGHT_COUNT; i++) {
-        (void)sigaction(caught[i], &old[i], NULL);
+        (void)sigaction(caught[i], &before->actions[i], NULL);
     }
 }
 
@@ -89,7 +125,7 @@ restore_signals(const struct sigaction old[CAUGHT_COUNT])
 static enum oxv_status
 ask_once(int tty, const char *question, size_t max, struct oxv_secret **out, struct oxv_err *err)
 {
-    struct sigaction old[CAUGHT_COUNT];
+    struct signals signals;
     struct termios before;
     struct termios silent;
     enum oxv_status st;
@@ -99,15 +135,15 @@ ask_once(int tty, const char *question, size_t max, struct oxv_secret **out, str
     }
     silent = before;
     silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
-    catch_signals(old);
+    catch_signals(&signals);
     if (tcsetattr(tty, TCSAFLUSH, &silent) != 0 ||
         oxv_write_all(tty, oxv_view_text(question)) != OXV_OK) {
         st = oxv_fail_errno(err, "cannot set up the terminal");
     } else {
-        st = oxv_prompt_read_line(tty, max, out, err);
+        st = read_line(tty, &signals.mask, max, out, err);
     }
     (void)tcsetattr(tty, TCSAFLUSH, &before); /* nothing more can be done about it */
-    restore_signals(old);
+    restore_signals(&signals);
     if (oxv_write_all(tty, oxv_view_text("\n")) != OXV_OK && st == OXV_OK) {
         oxv_secret_freep(out);
         return oxv_fail_errno(err, "the terminal is gone");
