@@ -57,6 +57,10 @@ check_line(struct oxv_view line, bool is_first, bool *is_last, struct oxv_err *e
     if (line.len < 2 || line.data[line.len - 2] != '\r') {
         return oxv_fail(err, OXV_E_FORMAT, "a line of the head ends in LF without CR");
     }
+    /* The library, as Debian builds it, takes CR and any byte for the end of the head. */
+    if (oxv_view_find(line, '\r') != line.len - 2) {
+        return oxv_fail(err, OXV_E_FORMAT, "there is a CR without LF in the head");
+    }
     if (!is_first && is_blank(line.data[0])) {
         return oxv_fail(err, OXV_E_FORMAT, "a header field is folded over two lines");
     }
@@ -291,9 +295,13 @@ oxv_http_parse_head(struct oxv_view bytes, struct oxv_http_head *out, struct oxv
     }
     http_parser_init(&parser, HTTP_REQUEST);
     parser.data = &g;
-    (void)http_parser_execute(&parser, &settings, (const char *)bytes.data, bytes.len);
+    size_t used = http_parser_execute(&parser, &settings, (const char *)bytes.data, bytes.len);
+
     if (g.wrong != NULL) {
         return oxv_fail(err, OXV_E_FORMAT, "%s", g.wrong);
+    }
+    if (g.is_complete && used != bytes.len) {
+        return oxv_fail(err, OXV_E_FORMAT, "the head has more than one end");
     }
     if (!g.is_complete) {
         return oxv_fail(err, OXV_E_FORMAT, "HTTP syntax: %s",

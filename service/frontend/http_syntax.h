@@ -1,11 +1,11 @@
 /*
  * http_syntax: the head of an HTTP/1.1 request (RFC 9112). The one file that knows libhttp_parser.
  *
- * What that library lets through is refused here: obsolete line folding, a bare LF, a space before
- * the colon, spaces more than the two of the request line, Transfer-Encoding in HTTP/1.0, in two
- * fields, beside a Content-Length or other than exactly "chunked", versions other than 1.0 and 1.1,
- * no, a second or a malformed Host, targets that do not begin with a slash or that have bytes
- * outside of printable ASCII or a fragment, heads above OXV_HTTP_HEAD_MAX_BYTES.
+ * What that library lets through is refused here: obsolete line folding, a bare LF or CR, a space
+ * before the colon, spaces more than the two of the request line, Transfer-Encoding in HTTP/1.0, in
+ * two fields, beside a Content-Length or other than exactly "chunked", versions other than 1.0
+ * and 1.1, no, a second or a malformed Host, targets that do not begin with a slash or that have
+ * bytes outside of printable ASCII or a fragment, heads above OXV_HTTP_HEAD_MAX_BYTES.
  */
 #ifndef OXV_SERVICE_FRONTEND_HTTP_SYNTAX_H
 #define OXV_SERVICE_FRONTEND_HTTP_SYNTAX_H

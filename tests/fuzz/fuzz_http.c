@@ -37,6 +37,19 @@ scan(struct oxv_view in, size_t step, size_t *head_len, size_t *skipped)
     return st;
 }
 
+/* A head that was taken has lines of one kind, and one end. */
+static void
+check_lines(struct oxv_view head)
+{
+    for (size_t i = 0; i < head.len; i++) {
+        bool cr = head.data[i] == '\r';
+        bool lf = i + 1 < head.len && head.data[i + 1] == '\n';
+
+        require(i + 1 == head.len || cr == lf);
+        require(!cr || i + 4 >= head.len || head.data[i + 2] != '\r');
+    }
+}
+
 static enum oxv_status
 unchunk(struct oxv_view in, size_t step, struct oxv_buffer *body)
 {
@@ -105,6 +118,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     require(len <= OXV_HTTP_HEAD_MAX_BYTES && len <= in.len);
     if (oxv_http_parse_head(oxv_view_slice(in, skipped, len - skipped), &head, NULL) == OXV_OK) {
+        check_lines(oxv_view_slice(in, skipped, len - skipped));
         read_target(head.target);
         (void)oxv_media_type_is_json(head.content_type);
         require(!head.is_chunked || head.content_length == 0);

@@ -380,6 +380,7 @@ SMUGGLED = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
     "Content-Length: 2\r\n folded: x\r\n",
     "X: y\nContent-Length: 2\r\n",
     "X: y\rContent-Length: 2\r\n",
+    "Content-Length: 2\r\n\rX: y\r\n",
     "X\x00Y: z\r\n",
     "Content-Length: +2\r\n",
     "Content-Length: 0x2\r\n",

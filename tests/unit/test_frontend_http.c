@@ -77,13 +77,17 @@ one_empty_line_in_front_is_skipped_and_a_second_is_a_head(void **state)
 }
 
 static void
-bare_line_feeds_and_folded_fields_are_refused_as_soon_as_they_are_seen(void **state)
+bare_line_ends_and_folded_fields_are_refused_as_soon_as_they_are_seen(void **state)
 {
     (void)state;
     assert_int_equal(scan_text("GET / HTTP/1.1\n"), OXV_E_FORMAT);
     assert_int_equal(scan_text(LINE "Host: x\n"), OXV_E_FORMAT);
     assert_int_equal(scan_text(LINE HOST "\n"), OXV_E_FORMAT);
     assert_int_equal(scan_text("\n" GOOD), OXV_E_FORMAT);
+    assert_int_equal(scan_text(LINE HOST "\rX: y\r\n"), OXV_E_FORMAT);
+    assert_int_equal(scan_text(LINE HOST "X: \ry\r\n"), OXV_E_FORMAT);
+    assert_int_equal(scan_text(LINE HOST "\r\r\n"), OXV_E_FORMAT);
+    assert_int_equal(scan_text("GET /\r HTTP/1.1\r\n"), OXV_E_FORMAT);
     assert_int_equal(scan_text(LINE HOST " folded\r\n"), OXV_E_FORMAT);
     assert_int_equal(scan_text(LINE HOST "\tfolded\r\n"), OXV_E_FORMAT);
     assert_int_equal(scan_text(LINE " Host: x\r\n"), OXV_E_FORMAT);
@@ -210,6 +214,8 @@ what_two_readers_could_read_differently_is_refused(void **state)
         POST ": 1\r\n\r\n",
         POST "X\r\n\r\n",
         POST "X: a\rb\r\n\r\n",
+        POST "\rX: b\r\n\r\n",
+        POST "\rContent-Length: 5\r\n\r\n",
         POST "X: a\x01\r\n\r\n",
         POST "X\x80: a\r\n\r\n",
         LINE "\r\n",
@@ -480,7 +486,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_end_of_a_head_is_found_wherever_reading_stopped),
         cmocka_unit_test(one_empty_line_in_front_is_skipped_and_a_second_is_a_head),
-        cmocka_unit_test(bare_line_feeds_and_folded_fields_are_refused_as_soon_as_they_are_seen),
+        cmocka_unit_test(bare_line_ends_and_folded_fields_are_refused_as_soon_as_they_are_seen),
         cmocka_unit_test(a_head_may_have_8192_bytes_and_not_one_more),
         cmocka_unit_test(a_request_is_read_with_all_that_matters),
         cmocka_unit_test(keeping_the_connection_follows_version_and_field),
