@@ -75,6 +75,8 @@ enum oxv_message_type {
     OXV_MSG_WANT_FRONTEND, /* struct oxv_msg_frontend */
     OXV_MSG_REFUSE,        /* struct oxv_msg_refuse: the keeper ends, and so must the service */
     OXV_MSG_STATE,         /* struct oxv_msg_ready: sealed or open changed */
+    OXV_MSG_FRONTEND_LOST, /* struct oxv_msg_frontend: its channel is closed, let it end or end it
+                            */
 
     /* supervisor to keeper */
     OXV_MSG_START = 224,     /* struct oxv_msg_start; descriptors: sign, admin, audit[, source] */
