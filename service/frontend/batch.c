@@ -8,7 +8,7 @@
 #include "service/frontend/problem.h"
 #include "service/frontend/reply.h"
 
-#define ANSWERS_MAX_BYTES 16777216u /* of one batch */
+#define ANSWERS_MAX_BYTES 8388608u /* of one batch */
 #define BEGINNING         "{\"responses\":["
 #define END               "]}"
 

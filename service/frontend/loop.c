@@ -214,9 +214,10 @@ finish_turn(struct oxv_frontend *f)
 {
     check_deadlines(f);
     f->has_work = oxv_streams_run(f);
-    settle_all(f);
-    oxv_calls_pump(f);
-    settle_all(f); /* batches that were answered without the keeper */
+    do { /* again for batches that were answered without the keeper */
+        settle_all(f);
+        oxv_calls_pump(f);
+    } while (!TAILQ_EMPTY(&f->dirty));
     oxv_peers_bury(f);
 }
 

@@ -713,6 +713,17 @@ def test_a_batch_without_one_good_item_needs_no_keeper(sign):
     assert sign.is_silent(0.05)
 
 
+def test_what_follows_a_batch_that_needs_no_keeper_is_not_forgotten(sign):
+    peer = sign.peer()
+    batch = b'{"requests":[1]}'
+    peer.send(b"POST /v1/sign/batch HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"
+              % (len(batch), batch) + sign_request())
+    kind, ident, _ = sign.receive()
+    assert kind == wire.SIGN
+    sign.answer(ident, {})
+    assert [peer.answer().status for _ in range(2)] == [200, 200]
+
+
 @pytest.mark.parametrize(("body", "detail"), [
     ("{}", "requests: must be an array of objects"),
     ('{"requests":{}}', "requests: must be an array of objects"),
