@@ -16,7 +16,7 @@ oxv_admin_refuse(struct oxv_keeper *k, const struct oxv_request *request, uint64
         .outcome = OXV_OUTCOME_DENIED,
         .uid_plus1 = request->uid + 1,
         .door = oxv_view_text(oxv_door_name(request->door)),
-        .code = oxv_view_text(oxv_status_name(err->status)),
+        .code = oxv_view_text(oxv_code_of_status(err->status)),
     };
 
     oxv_event_denied(k, request->uid + 1, &entry);

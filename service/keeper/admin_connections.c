@@ -1,5 +1,6 @@
 #include "service/keeper/admin.h"
 #include "service/keeper/challenges.h"
+#include "service/keeper/policy.h"
 #include "signer/signature_method.h"
 
 static void
@@ -21,7 +22,7 @@ write_public(struct oxv_writer *doc, const struct oxv_connection *connection)
     oxv_doc_texts(doc, "origins", r->origins);
 }
 
-/* The kinds of signature that grants of this caller cover; 0: no grant. */
+/* The kinds of signature that grants of this caller cover now; 0: no grant. */
 static uint64_t
 granted_kinds(struct oxv_keeper *k, const struct oxv_caller *caller,
               const struct oxv_connection *connection)
@@ -31,7 +32,7 @@ granted_kinds(struct oxv_keeper *k, const struct oxv_caller *caller,
 
     for (size_t i = 0;
          (grant = oxv_vault_pair_grant(k->vault, caller->id, connection->id, i)) != NULL; i++) {
-        kinds |= grant->record.kinds;
+        kinds |= oxv_policy_kinds_now(k, grant);
     }
     return kinds;
 }
@@ -56,8 +57,9 @@ write_for_admin(struct oxv_writer *doc, const struct oxv_connection *connection)
     oxv_doc_end(doc);
 }
 
-/* A caller without grants would make the keeper walk all rows: this many a request at most. */
-#define ROWS_LOOKED_AT_MAX 10000u
+/* A caller without grants would make the keeper walk all rows: this many a request, then it asks
+ * again from there. 64 such requests are a turn, which must not take above 5 ms. */
+#define ROWS_LOOKED_AT_MAX 300u
 
 void
 oxv_view_connections(struct oxv_keeper *k, const struct oxv_request *request)
@@ -84,7 +86,7 @@ oxv_view_connections(struct oxv_keeper *k, const struct oxv_request *request)
         c = oxv_vault_next_connection(k->vault, last);
     }
     oxv_doc_end(&doc);
-    if (c != NULL) {
+    if (c != NULL && last != 0) {
         oxv_doc_integer(&doc, "next", last);
     }
     oxv_doc_end(&doc);

@@ -53,7 +53,11 @@ unseal_by_box(struct oxv_keeper *k, const struct oxv_request *request,
         .keyfile = fields.seal_kind == OXV_SEAL_KEYFILE ? material : NULL,
     };
 
-    return oxv_state_unseal(k, &input, fields.seal_id, &entry, err);
+    st = oxv_state_unseal(k, &input, fields.seal_id, &entry, err);
+    if (st != OXV_OK) {
+        oxv_state_note_failure(k, &entry, st);
+    }
+    return st;
 }
 
 void
@@ -65,6 +69,13 @@ oxv_admin_unseal(struct oxv_keeper *k, const struct oxv_request *request)
 
     if (oxv_keeper_is_open(k)) {
         answer_state(k, request, "open");
+        return;
+    }
+    if (k->has_to_stop_answering) {
+        /* After a failed sync this process may read pages from the cache that no disk has. */
+        oxv_answer_problem(k, &request->reply, "log_unavailable",
+                           "the access log could not be written: mend the disk and restart "
+                           "oxvaultd");
         return;
     }
     if (oxv_challenge_open_box(k, request, msg->box, OXV_BOX_UNSEAL, &box, &err) != OXV_OK) {

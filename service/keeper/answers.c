@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/io.h"
 #include "service/keeper/frontends.h"
 
 /* Room for one turn: 512 answers; a page of a list is the longest, and they are rare. */
@@ -14,6 +15,7 @@ struct answer {
     struct oxv_reply to;
     uint8_t type;
     bool unlogged;
+    int fd; /* to go with it; -1: none */
     size_t offset;
     size_t len;
 };
@@ -65,7 +67,7 @@ queue(struct oxv_keeper *k, const struct oxv_reply *to, uint8_t type, size_t len
         return;
     }
     a->items[a->count++] =
-        (struct answer){ .to = *to, .type = type, .offset = a->used, .len = len };
+        (struct answer){ .to = *to, .type = type, .fd = -1, .offset = a->used, .len = len };
     a->used += len;
 }
 
@@ -108,6 +110,27 @@ oxv_answer_fields(struct oxv_keeper *k, const struct oxv_reply *to, uint8_t type
 }
 
 void
+oxv_answer_fd(struct oxv_keeper *k, const struct oxv_reply *to, uint8_t type,
+              const struct oxv_shape *shape, const void *payload, int fd)
+{
+    OXV_AUTO(oxv_closep) int owned = fd;
+    size_t count = k->answers->count;
+
+    oxv_answer_fields(k, to, type, shape, payload);
+    if (k->answers->count > count) {
+        k->answers->items[count].fd = oxv_fd_take(&owned);
+    }
+}
+
+bool
+oxv_answers_have_room(const struct oxv_keeper *k)
+{
+    const struct oxv_answers *a = k->answers;
+
+    return a->count < ANSWERS_MAX && sizeof a->arena - a->used >= 2 * (size_t)DOC_MAX_BYTES;
+}
+
+void
 oxv_answer_retry(struct oxv_keeper *k, const struct oxv_reply *to, const char *code,
                  uint64_t retry_after_s, const char *detail)
 {
@@ -129,15 +152,15 @@ oxv_answer_problem(struct oxv_keeper *k, const struct oxv_reply *to, const char 
     (void)vsnprintf(text.text, sizeof text.text, fmt, args); /* cutting a sentence is no error */
     va_end(args);
     for (char *p = text.text; *p != '\0'; p++) {
-        if (*p < 0x20 || *p == 0x7f) { /* char is signed here: also cuts bytes beyond ASCII */
+        if (*p < ' ' || *p > '~') { /* a cut may have split a character */
             *p = '?';
         }
     }
     oxv_answer_retry(k, to, code, 0, text.text);
 }
 
-static const char *
-code_of_status(enum oxv_status status)
+const char *
+oxv_code_of_status(enum oxv_status status)
 {
     switch (status) {
     case OXV_E_USAGE:
@@ -169,7 +192,7 @@ code_of_status(enum oxv_status status)
 void
 oxv_answer_error(struct oxv_keeper *k, const struct oxv_reply *to, const struct oxv_err *err)
 {
-    oxv_answer_problem(k, to, code_of_status(err->status), "%s", err->text);
+    oxv_answer_problem(k, to, oxv_code_of_status(err->status), "%s", err->text);
 }
 
 /* Is the channel still the one that asked? A closed one is never answered on behalf of another. */
@@ -180,9 +203,18 @@ is_current(const struct oxv_reply *to)
 }
 
 static void
-send_one(struct oxv_keeper *k, const struct answer *answer)
+send_one(struct oxv_keeper *k, struct answer *answer)
 {
-    if (is_current(&answer->to)) {
+    OXV_AUTO(oxv_closep) int fd = oxv_fd_take(&answer->fd);
+
+    if (!is_current(&answer->to)) {
+        return;
+    }
+    if (fd >= 0) {
+        oxv_frontend_send_fd(k, answer->to.frontend, answer->type, answer->to.id,
+                             oxv_view(k->answers->arena + answer->offset, answer->len),
+                             oxv_fd_take(&fd));
+    } else {
         oxv_frontend_send(k, answer->to.frontend, answer->type, answer->to.id,
                           oxv_view(k->answers->arena + answer->offset, answer->len));
     }
@@ -206,6 +238,7 @@ send_failures(struct oxv_keeper *k)
         oxv_bug("a fixed problem does not fit");
     }
     for (size_t i = 0; i < a->count; i++) {
+        oxv_closep(&a->items[i].fd);
         if (a->items[i].unlogged) {
             send_one(k, &a->items[i]);
         } else if (is_current(&a->items[i].to)) {
@@ -227,17 +260,18 @@ oxv_answers_release(struct oxv_keeper *k)
         st = oxv_log_commit(k->log, &err);
         k->counters.commits = oxv_log_commits(k->log);
     }
-    if (st == OXV_OK) {
+    if (st != OXV_OK && !k->has_to_stop_answering) {
+        (void)fprintf(stderr, "oxvault-keeper: signing stops: %s\n", err.text);
+        k->has_to_stop_answering = true;
+    }
+    if (st != OXV_OK || k->entry_is_lost) {
+        send_failures(k);
+    } else {
         for (size_t i = 0; i < a->count; i++) {
             send_one(k, &a->items[i]);
         }
-    } else {
-        if (!k->has_to_stop_answering) {
-            (void)fprintf(stderr, "oxvault-keeper: signing stops: %s\n", err.text);
-        }
-        k->has_to_stop_answering = true;
-        send_failures(k);
     }
+    k->entry_is_lost = false;
     a->count = 0;
     a->used = 0;
 }

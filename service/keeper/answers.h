@@ -24,6 +24,13 @@ void oxv_answer_doc(struct oxv_keeper *k, const struct oxv_reply *to, const stru
 /* The same for what needs no log entry: it is sent even where the log is broken. */
 void oxv_answer_unlogged(struct oxv_keeper *k, const struct oxv_reply *to,
                          const struct oxv_writer *doc);
+/* Queues a message with a descriptor, which it takes. */
+void oxv_answer_fd(struct oxv_keeper *k, const struct oxv_reply *to, uint8_t type,
+                   const struct oxv_shape *shape, const void *payload, int fd);
+/* Is there room for another request's answer in this turn? */
+bool oxv_answers_have_room(const struct oxv_keeper *k);
+/* The stable code (design 8) for a status of the layers below. */
+const char *oxv_code_of_status(enum oxv_status status);
 /* Queues a message that is no document. */
 void oxv_answer_fields(struct oxv_keeper *k, const struct oxv_reply *to, uint8_t type,
                        const struct oxv_shape *shape, const void *payload);

@@ -6,10 +6,36 @@
 
 #define WAIT_MAX_US 15000000u
 
+/* Every look at the log is an entry of it, durable before what it shows is released. */
+static bool
+log_read(struct oxv_keeper *k, const struct oxv_request *request, uint64_t type,
+         struct oxv_view what, uint64_t *index)
+{
+    struct oxv_entry entry = {
+        .type = type,
+        .outcome = OXV_OUTCOME_ALLOWED,
+        .uid_plus1 = request->uid + 1,
+        .door = oxv_view_text(oxv_door_name(request->door)),
+        .reason = what,
+    };
+
+    if (oxv_event(k, &entry, index) == OXV_OK) {
+        return true;
+    }
+    oxv_answer_problem(k, &request->reply, "log_unavailable",
+                       "the read cannot be logged, so it is not allowed");
+    return false;
+}
+
 void
 oxv_audit_info(struct oxv_keeper *k, const struct oxv_request *request)
 {
     uint8_t root[32];
+    uint64_t index;
+
+    if (!log_read(k, request, OXV_ENTRY_LOG_READ, oxv_view_text("info"), &index)) {
+        return;
+    }
     struct oxv_writer doc = oxv_answer_begin(k);
 
     oxv_log_root(k->log, root);
@@ -20,7 +46,7 @@ oxv_audit_info(struct oxv_keeper *k, const struct oxv_request *request)
     oxv_doc_base64(&doc, "root", oxv_view(root, sizeof root));
     oxv_doc_integer(&doc, "epoch", 0);
     oxv_doc_end(&doc);
-    oxv_answer_unlogged(k, &request->reply, &doc);
+    oxv_answer_doc(k, &request->reply, &doc);
 }
 
 void
@@ -29,42 +55,45 @@ oxv_audit_read(struct oxv_keeper *k, const struct oxv_request *request)
     const struct oxv_msg_log_read *msg = request->fields;
     struct oxv_frontend *f = request->reply.frontend;
     bool is_export = oxv_view_is(msg->purpose, "export");
-    struct oxv_entry entry = {
-        .type = is_export ? OXV_ENTRY_LOG_EXPORT : OXV_ENTRY_LOG_READ,
-        .outcome = OXV_OUTCOME_ALLOWED,
-        .uid_plus1 = request->uid + 1,
-        .door = oxv_view_text(oxv_door_name(request->door)),
-        .reason = is_export                             ? oxv_view_text("export")
-                  : oxv_view_is(msg->purpose, "follow") ? oxv_view_text("follow")
-                                                        : oxv_view_text("show"),
-    };
     uint64_t index = 0;
 
-    if (f->open_reads >= OXV_LOG_READS_MAX) {
+    if (!is_export && !oxv_view_is(msg->purpose, "show") && !oxv_view_is(msg->purpose, "follow")) {
+        oxv_frontend_break(k, f, "it reads the log for no purpose that is one");
+        return;
+    }
+    if (f->read_count == OXV_LOG_READS_MAX) {
         oxv_answer_retry(k, &request->reply, "busy", 1, "too many reads of the log are open");
         return;
     }
-    if (oxv_event(k, &entry, &index) != OXV_OK) {
-        oxv_answer_problem(k, &request->reply, "log_unavailable",
-                           "the read cannot be logged, so it is not allowed");
+    if (!log_read(k, request, is_export ? OXV_ENTRY_LOG_EXPORT : OXV_ENTRY_LOG_READ, msg->purpose,
+                  &index)) {
         return;
     }
-    f->open_reads++;
-    /* Released after the commit: the entry of this read is within the size. */
-    struct oxv_msg_log_opened opened = { .read = f->serial, .size = index + 1 };
+    /* The entry of this read is within the size: it is durable when the answer leaves. */
+    struct oxv_msg_log_opened opened = { .read = index + 1, .size = index + 1 };
 
+    f->reads[f->read_count++] = opened.read;
     oxv_answer_fields(k, &request->reply, OXV_MSG_LOG_OPENED, &oxv_msg_log_opened_shape, &opened);
 }
 
-/* A frontend that reads without having said so breaks the rules. */
+/* The place of an open read; OXV_LOG_READS_MAX where there is none of that handle. */
+static size_t
+find_read(const struct oxv_frontend *f, uint64_t read)
+{
+    for (size_t i = 0; i < f->read_count; i++) {
+        if (f->reads[i] == read) {
+            return i;
+        }
+    }
+    return OXV_LOG_READS_MAX;
+}
+
 static bool
 has_read(struct oxv_keeper *k, const struct oxv_request *request, uint64_t read)
 {
-    struct oxv_frontend *f = request->reply.frontend;
-
-    if (f->open_reads == 0 || read != f->serial) {
+    if (find_read(request->reply.frontend, read) == OXV_LOG_READS_MAX) {
         oxv_answer_problem(k, &request->reply, "sealed",
-                           "the vault was sealed meanwhile: start this read again");
+                           "this read is over, as the vault was sealed meanwhile: start it again");
         return false;
     }
     return true;
@@ -76,9 +105,6 @@ oxv_audit_segment(struct oxv_keeper *k, const struct oxv_request *request)
     const struct oxv_msg_log_segment *msg = request->fields;
     struct oxv_msg_log_bytes bytes = { 0 };
     struct oxv_err err = { 0 };
-    uint8_t buffer[128];
-    struct oxv_writer w = oxv_writer(buffer, sizeof buffer);
-    struct oxv_view payload;
     int fd = -1;
 
     if (!has_read(k, request, msg->read)) {
@@ -89,15 +115,7 @@ oxv_audit_segment(struct oxv_keeper *k, const struct oxv_request *request)
         return;
     }
     bytes.size = oxv_log_size(k->log);
-    oxv_fields_encode(&w, &oxv_msg_log_bytes_shape, &bytes);
-    if (oxv_writer_finish(&w, &payload) != OXV_OK) {
-        oxv_bug("a segment message does not fit");
-    }
-    /* Committed bytes only: this may leave before the turn's commit. */
-    if (oxv_channel_put_fds(request->reply.frontend->channel, OXV_MSG_LOG_SEGMENT_FD,
-                            request->reply.id, payload, &fd, 1) != OXV_OK) {
-        oxv_frontend_break(k, request->reply.frontend, "it does not take its answers");
-    }
+    oxv_answer_fd(k, &request->reply, OXV_MSG_LOG_SEGMENT_FD, &oxv_msg_log_bytes_shape, &bytes, fd);
 }
 
 void
@@ -121,11 +139,13 @@ oxv_audit_wait(struct oxv_keeper *k, const struct oxv_request *request)
 void
 oxv_audit_close(struct oxv_keeper *k, const struct oxv_request *request)
 {
+    const struct oxv_msg_log_segment *msg = request->fields;
     struct oxv_frontend *f = request->reply.frontend;
+    size_t at = find_read(f, msg->read);
 
     (void)k;
-    if (f->open_reads > 0) {
-        f->open_reads--;
+    if (at != OXV_LOG_READS_MAX) {
+        f->reads[at] = f->reads[--f->read_count];
     }
 }
 
@@ -184,6 +204,6 @@ void
 oxv_audit_forget(struct oxv_keeper *k)
 {
     for (struct oxv_frontend *f = k->frontends; f != NULL; f = f->next) {
-        f->open_reads = 0;
+        f->read_count = 0;
     }
 }

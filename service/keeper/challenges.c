@@ -3,8 +3,9 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#define CHALLENGES_MAX    64u
-#define CHALLENGE_LIFE_US 60000000u
+#define CHALLENGES_MAX         256u
+#define CHALLENGES_PER_UID_MAX 16u
+#define CHALLENGE_LIFE_US      60000000u
 
 struct challenge {
     uint64_t uid_plus1; /* 0: free */
@@ -34,18 +35,40 @@ oxv_challenges_free(struct oxv_challenges *challenges)
     free(challenges);
 }
 
+/*
+ * A free place, else the oldest of this uid's own if it has CHALLENGES_PER_UID_MAX, else the oldest
+ * of all: one admin cannot push out another's.
+ */
+static struct challenge *
+find_slot(struct oxv_keeper *k, uint64_t uid)
+{
+    struct challenge *oldest = &k->challenges->items[0];
+    struct challenge *own = NULL;
+    struct challenge *unused = NULL;
+    size_t own_count = 0;
+
+    for (size_t i = 0; i < CHALLENGES_MAX; i++) {
+        struct challenge *c = &k->challenges->items[i];
+
+        if (c->uid_plus1 == 0) {
+            unused = c;
+        } else if (c->uid_plus1 == uid + 1) {
+            own_count++;
+            own = own == NULL || c->made_us < own->made_us ? c : own;
+        }
+        oldest = c->made_us < oldest->made_us ? c : oldest;
+    }
+    if (own_count >= CHALLENGES_PER_UID_MAX) {
+        return own;
+    }
+    return unused != NULL ? unused : oldest;
+}
+
 void
 oxv_challenge_make(struct oxv_keeper *k, uint64_t uid, uint8_t out[OXV_CHALLENGE_BYTES])
 {
-    struct challenge *slot = &k->challenges->items[0];
+    struct challenge *slot = find_slot(k, uid);
 
-    for (size_t i = 0; i < CHALLENGES_MAX && slot->uid_plus1 != 0; i++) {
-        struct challenge *c = &k->challenges->items[i];
-
-        if (c->uid_plus1 == 0 || c->made_us < slot->made_us) {
-            slot = c;
-        }
-    }
     slot->uid_plus1 = uid + 1;
     slot->made_us = k->now_boot_us;
     randombytes_buf(slot->bytes, sizeof slot->bytes);

@@ -25,11 +25,11 @@ static const struct route routes[] = {
     { OXV_MSG_HEALTH, SIGN | ADMIN | AUDIT, true, &oxv_msg_empty_shape, oxv_health_request },
     { OXV_MSG_METRICS, SIGN, false, &oxv_msg_empty_shape, oxv_metrics_request },
     { OXV_MSG_STATUS, ADMIN, true, &oxv_msg_empty_shape, oxv_status_request },
-    { OXV_MSG_DOCTOR, ADMIN, true, &oxv_msg_empty_shape, oxv_doctor_request },
+    { OXV_MSG_DOCTOR, ADMIN, false, &oxv_msg_empty_shape, oxv_doctor_request },
     { OXV_MSG_CHALLENGE, ADMIN, true, &oxv_msg_empty_shape, oxv_admin_challenge },
     { OXV_MSG_UNSEAL, ADMIN, true, &oxv_msg_box_shape, oxv_admin_unseal },
     { OXV_MSG_LOCK, ADMIN, false, &oxv_msg_empty_shape, oxv_admin_lock },
-    { OXV_MSG_SEALS, ADMIN, true, &oxv_msg_empty_shape, oxv_admin_seals },
+    { OXV_MSG_SEALS, ADMIN, false, &oxv_msg_empty_shape, oxv_admin_seals },
     { OXV_MSG_SEAL_ADD, ADMIN, false, &oxv_msg_box_shape, oxv_admin_seal_add },
     { OXV_MSG_SEAL_REMOVE, ADMIN, false, &oxv_msg_id_shape, oxv_admin_seal_remove },
     { OXV_MSG_ADMIN_CONNECTIONS, ADMIN, false, &oxv_msg_page_shape, oxv_admin_connections },
@@ -86,6 +86,8 @@ refuse_without_rights(struct oxv_keeper *k, const struct oxv_request *request)
         const struct oxv_caller *caller = oxv_vault_caller_by_uid(k->vault, request->uid);
 
         allowed = caller != NULL && caller->record.disabled == 0;
+    } else if (!request->reply.frontend->by_group) {
+        allowed = oxv_vault_admin_by_uid(k->vault, request->uid) != NULL;
     }
     if (allowed) {
         return false;

@@ -152,10 +152,11 @@ admit(struct oxv_keeper *k, enum oxv_door door, int fd)
         return;
     }
     k->counters.peers++;
+    f->by_group = f->by_group || is_in_group(fd, &peer, k->options.audit_gid_plus1);
     oxv_frontend_give_peer(k, f, fd, refusal);
 }
 
-bool
+void
 oxv_door_accept(struct oxv_keeper *k, enum oxv_door door)
 {
     for (size_t i = 0; i < OXV_TURN_ACCEPTS_MAX; i++) {
@@ -163,9 +164,11 @@ oxv_door_accept(struct oxv_keeper *k, enum oxv_door door)
 
         if (fd >= 0) {
             admit(k, door, fd);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            k->doors_rest_until_us = k->now_boot_us + OXV_DOORS_REST_US;
+            return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
-            return false; /* EAGAIN, or out of descriptors: the queue keeps them */
+            return;
         }
     }
-    return true;
 }

@@ -4,7 +4,12 @@
 
 #include "service/keeper/keeper.h"
 
-/* Accepts up to OXV_TURN_ACCEPTS_MAX peers of this door. True where more may be waiting. */
-bool oxv_door_accept(struct oxv_keeper *k, enum oxv_door door);
+#define OXV_DOORS_REST_US 100000u
+
+/*
+ * Accepts up to OXV_TURN_ACCEPTS_MAX peers of this door. Where descriptors or memory run out, all
+ * doors rest for OXV_DOORS_REST_US: the listen queues keep the peers.
+ */
+void oxv_door_accept(struct oxv_keeper *k, enum oxv_door door);
 
 #endif

@@ -53,17 +53,17 @@ oxv_event(struct oxv_keeper *k, const struct oxv_entry *entry, uint64_t *index)
 {
     uint64_t ignored;
     struct oxv_err err = { 0 };
+    enum oxv_status st = OXV_E_IO;
 
     if (k->log != NULL) {
-        return oxv_log_append(k->log, entry, index != NULL ? index : &ignored);
+        st = oxv_log_append(k->log, entry, index != NULL ? index : &ignored);
+    } else if (k->pending != NULL) {
+        st = oxv_log_pending_add(k->pending, entry, &err);
     }
-    if (k->pending == NULL) {
-        return OXV_OK; /* before the vault is known to be one: nowhere to write to */
-    }
-    enum oxv_status st = oxv_log_pending_add(k->pending, entry, &err);
-
     if (st != OXV_OK) {
-        (void)fprintf(stderr, "oxvault-keeper: log/pending: %s\n", err.text);
+        (void)fprintf(stderr, "oxvault-keeper: an entry is not logged: %s\n",
+                      err.text[0] != '\0' ? err.text : oxv_status_name(st));
+        k->entry_is_lost = true;
     }
     return st;
 }

@@ -15,7 +15,7 @@ void oxv_denials_free(struct oxv_denials *denials);
 
 /*
  * Adds the entry to the open group, or to `pending` while sealed. *index (may be NULL) is its leaf
- * index. A failure leaves the log broken, which the end of the turn turns into `log_unavailable`.
+ * index. After a failure everything that this turn would answer becomes `log_unavailable`.
  */
 enum oxv_status oxv_event(struct oxv_keeper *k, const struct oxv_entry *entry, uint64_t *index);
 

@@ -1,10 +1,11 @@
 #include "service/keeper/frontends.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
 #include "base/io.h"
+#include "service/keeper/answers.h"
 #include "service/keeper/dispatch.h"
 #include "service/keeper/events.h"
 #include "service/keeper/health.h"
@@ -159,9 +160,45 @@ void
 oxv_frontend_send(struct oxv_keeper *k, struct oxv_frontend *f, uint8_t type, uint64_t id,
                   struct oxv_view payload)
 {
+    f->open_requests -= f->open_requests > 0 ? 1 : 0;
     if (oxv_channel_put(f->channel, type, id, payload) != OXV_OK) {
         oxv_frontend_break(k, f, "it does not take its answers");
     }
+}
+
+void
+oxv_frontend_send_fd(struct oxv_keeper *k, struct oxv_frontend *f, uint8_t type, uint64_t id,
+                     struct oxv_view payload, int fd)
+{
+    f->open_requests -= f->open_requests > 0 ? 1 : 0;
+    if (oxv_channel_put_fds(f->channel, type, id, payload, &fd, 1) != OXV_OK) {
+        oxv_frontend_break(k, f, "it does not take its answers");
+    }
+}
+
+/* A request that gets an answer costs a credit until that answer is queued. */
+static bool
+costs_credit(uint8_t type)
+{
+    return type != OXV_MSG_PEER_CLOSED && type != OXV_MSG_LOG_CLOSE;
+}
+
+/* Counts the requests of a datagram; false where it is malformed. */
+static bool
+count_requests(struct oxv_view datagram, size_t *count)
+{
+    struct oxv_reader r;
+    struct oxv_message message;
+    enum oxv_status st = oxv_wire_begin(datagram, &r) ? OXV_OK : OXV_E_FORMAT;
+
+    *count = 0;
+    while (st == OXV_OK) {
+        st = oxv_wire_next(&r, &message);
+        if (st == OXV_OK && costs_credit(message.type)) {
+            (*count)++;
+        }
+    }
+    return st == OXV_E_NOT_FOUND;
 }
 
 /* Gets the next datagram where none is being worked on. */
@@ -187,8 +224,16 @@ next_datagram(struct oxv_keeper *k, struct oxv_frontend *f)
     for (size_t i = 0; i < fd_count; i++) {
         oxv_closep(&fds[i]);
     }
-    if (fd_count > 0 || f->uid_plus1 == 0 || !oxv_wire_begin(f->datagram, &f->reader)) {
+    size_t requests = 0;
+
+    if (fd_count > 0 || !count_requests(f->datagram, &requests) ||
+        !oxv_wire_begin(f->datagram, &f->reader)) {
         oxv_frontend_break(k, f, "it sent what it must not");
+        return false;
+    }
+    f->open_requests += requests;
+    if (f->open_requests > OXV_WIRE_CREDITS) {
+        oxv_frontend_break(k, f, "it has more requests open than its credit");
         return false;
     }
     k->counters.datagrams_in++;
@@ -207,8 +252,8 @@ take_message(struct oxv_keeper *k, struct oxv_frontend *f, const struct oxv_mess
         f->peers--;
         return;
     }
-    if (++f->open_requests > OXV_WIRE_CREDITS) {
-        oxv_frontend_break(k, f, "it has more requests open than its credit");
+    if (f->uid_plus1 == 0) {
+        oxv_frontend_break(k, f, "it refuses peers: it has no right to ask");
         return;
     }
     k->counters.requests++;
@@ -221,7 +266,7 @@ oxv_frontend_work(struct oxv_keeper *k, struct oxv_frontend *f)
     size_t taken = 0;
 
     while (taken < OXV_TURN_CHANNEL_REQUESTS_MAX && !f->broken && !k->has_to_end &&
-           next_datagram(k, f)) {
+           oxv_answers_have_room(k) && next_datagram(k, f)) {
         struct oxv_message message;
         enum oxv_status st = oxv_wire_next(&f->reader, &message);
 
@@ -249,7 +294,8 @@ oxv_frontend_has_work(const struct oxv_frontend *f)
 static void
 watch_writable(struct oxv_keeper *k, struct oxv_frontend *f, bool wanted)
 {
-    struct epoll_event event = { .events = EPOLLIN | (wanted ? (uint32_t)EPOLLOUT : 0u),
+    /* While its answers wait nothing is read: to be told that something is there would spin. */
+    struct epoll_event event = { .events = wanted ? (uint32_t)EPOLLOUT : (uint32_t)EPOLLIN,
                                  .data.ptr = f };
 
     if (f->wants_write == wanted) {
@@ -270,7 +316,6 @@ flush_one(struct oxv_keeper *k, struct oxv_frontend *f)
 
     k->counters.datagrams_out += oxv_channel_sent(f->channel) - sent_before;
     if (st == OXV_OK) {
-        f->open_requests = f->wait_count;
         f->full_since_us = 0;
         watch_writable(k, f, false);
         return;
@@ -298,6 +343,20 @@ frontend_free(struct oxv_frontend *f)
     free(f);
 }
 
+/* One that hangs, or is hostile, would live on with its peers' sockets. */
+static void
+tell_lost(struct oxv_keeper *k, const struct oxv_frontend *f)
+{
+    struct oxv_msg_frontend lost = { .door = f->door,
+                                     .uid_plus1 = f->uid_plus1,
+                                     .serial = f->serial };
+
+    if (oxv_channel_put_fields(k->control, OXV_MSG_FRONTEND_LOST, 0, &oxv_msg_frontend_shape,
+                               &lost) != OXV_OK) {
+        (void)fprintf(stderr, "oxvault-keeper: the supervisor does not read\n");
+    }
+}
+
 void
 oxv_frontends_flush(struct oxv_keeper *k)
 {
@@ -311,6 +370,7 @@ oxv_frontends_flush(struct oxv_keeper *k)
         }
         if (f->broken) {
             *link = f->next;
+            tell_lost(k, f);
             frontend_free(f);
         } else {
             link = &f->next;

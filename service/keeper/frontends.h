@@ -40,7 +40,9 @@ struct oxv_frontend {
     uint64_t full_since_us; /* boot clock; 0: not full */
     struct oxv_log_wait waits[OXV_LOG_READS_MAX];
     size_t wait_count;
-    size_t open_reads;              /* LOG_READ without LOG_CLOSE */
+    uint64_t reads[OXV_LOG_READS_MAX]; /* LOG_READ without LOG_CLOSE: their handles */
+    size_t read_count;
+    bool by_group;                  /* audit: a peer came in by its group, not as an admin */
     int waiting_fds[OXV_PEERS_MAX]; /* peers that came before the channel */
     struct oxv_refusal waiting_peers[OXV_PEERS_MAX];
     size_t waiting;
@@ -63,6 +65,9 @@ void oxv_frontend_started(struct oxv_keeper *k, const struct oxv_msg_frontend *w
 bool oxv_frontend_is_live(const struct oxv_frontend *f, uint64_t generation);
 void oxv_frontend_send(struct oxv_keeper *k, struct oxv_frontend *f, uint8_t type, uint64_t id,
                        struct oxv_view payload);
+/* As send, with a descriptor, which it takes. */
+void oxv_frontend_send_fd(struct oxv_keeper *k, struct oxv_frontend *f, uint8_t type, uint64_t id,
+                          struct oxv_view payload, int fd);
 /* Marks it for closing at the end of the turn and logs why. */
 void oxv_frontend_break(struct oxv_keeper *k, struct oxv_frontend *f, const char *why);
 

@@ -94,15 +94,16 @@ struct oxv_keeper {
     struct oxv_oauth1_work *work;
     struct oxv_counters counters;
 
-    bool accepting; /* vault.pub is published */
+    bool accepting;               /* vault.pub is published, and the doors are watched */
+    uint64_t doors_rest_until_us; /* boot clock; 0: they do not */
     bool stopping;
     bool has_to_end;            /* log and database may differ: only a new start can tell */
+    bool entry_is_lost;         /* of this turn: what it says must not be answered */
     bool has_to_stop_answering; /* the log is broken: nothing is signed any more */
     uint64_t started_us;        /* boot clock */
     int64_t clock_offset_us;    /* wall minus boot clock, as last seen */
     uint64_t clock_steps;
-    uint64_t clock_step_us; /* wall time of the last step */
-    uint64_t now_us;        /* wall clock at the turn's start */
+    uint64_t now_us; /* wall clock at the turn's start */
     uint64_t now_boot_us;
 };
 

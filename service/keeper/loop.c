@@ -117,6 +117,9 @@ timeout_ms(const struct oxv_keeper *k)
     uint64_t now = oxv_clock_boot_us();
 
     next = audit < next ? audit : next;
+    if (k->doors_rest_until_us != 0 && k->doors_rest_until_us < next) {
+        next = k->doors_rest_until_us;
+    }
     for (const struct oxv_frontend *f = k->frontends; f != NULL; f = f->next) {
         if (oxv_frontend_has_work(f)) {
             return 0;
@@ -140,7 +143,8 @@ work_on_channels(struct oxv_keeper *k)
     size_t taken = 0;
 
     for (struct oxv_frontend *f = k->frontends; f != NULL && !k->has_to_end; f = f->next) {
-        if (taken + OXV_TURN_CHANNEL_REQUESTS_MAX > OXV_TURN_REQUESTS_MAX) {
+        if (taken + OXV_TURN_CHANNEL_REQUESTS_MAX > OXV_TURN_REQUESTS_MAX ||
+            !oxv_answers_have_room(k)) {
             break;
         }
         if (oxv_frontend_has_work(f)) {
@@ -178,6 +182,24 @@ end_turn(struct oxv_keeper *k)
     rotate_frontends(k);
 }
 
+/* Out of descriptors: unwatched for a while, else epoll would tell of the same peers at once. */
+static bool
+rest_doors(struct oxv_keeper *k)
+{
+    if (k->doors_rest_until_us == 0 || k->stopping) {
+        return true;
+    }
+    if (k->accepting) {
+        unwatch_doors(k);
+        return true;
+    }
+    if (k->now_boot_us < k->doors_rest_until_us) {
+        return true;
+    }
+    k->doors_rest_until_us = 0;
+    return watch_doors(k);
+}
+
 static bool
 turn(struct oxv_keeper *k)
 {
@@ -207,9 +229,12 @@ turn(struct oxv_keeper *k)
         return false;
     }
     for (enum oxv_door door = OXV_DOOR_SIGN; door < OXV_DOOR_END; door++) {
-        if (doors[door] && k->accepting) {
-            (void)oxv_door_accept(k, door); /* level-triggered: what is left comes again */
+        if (doors[door] && k->accepting && k->doors_rest_until_us == 0) {
+            oxv_door_accept(k, door); /* level-triggered: what is left comes again */
         }
+    }
+    if (!rest_doors(k)) {
+        return false;
     }
     end_turn(k);
     /* Full means that the supervisor hangs: it is not waited for. */

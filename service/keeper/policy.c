@@ -4,13 +4,20 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
+uint64_t
+oxv_policy_kinds_now(const struct oxv_keeper *k, const struct oxv_grant *grant)
+{
+    const struct oxv_grant_record *r = &grant->record;
+    bool now = (r->not_before_us == 0 || k->now_us >= r->not_before_us) &&
+               (r->not_after_us == 0 || k->now_us < r->not_after_us);
+
+    return now ? r->kinds : 0;
+}
+
 static bool
 grant_covers(const struct oxv_keeper *k, const struct oxv_grant *grant, uint64_t kind)
 {
-    const struct oxv_grant_record *r = &grant->record;
-
-    return (r->kinds & kind) != 0 && (r->not_before_us == 0 || k->now_us >= r->not_before_us) &&
-           (r->not_after_us == 0 || k->now_us < r->not_after_us);
+    return (oxv_policy_kinds_now(k, grant) & kind) != 0;
 }
 
 bool

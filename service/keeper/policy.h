@@ -20,6 +20,8 @@ struct oxv_policy_answer {
     uint64_t retry_after_s;  /* rate_limited */
 };
 
+/* The kinds that the grant covers at this moment: none before and after its times. */
+uint64_t oxv_policy_kinds_now(const struct oxv_keeper *k, const struct oxv_grant *grant);
 /* Is there any grant that could allow this kind now, whatever the URL? */
 bool oxv_policy_has_grant(struct oxv_keeper *k, const struct oxv_policy_question *question);
 /* Decides and takes one rate token of the grant that allows it. */

@@ -25,8 +25,7 @@ submit(struct oxv_keeper *k, struct oxv_sign_job *job, struct oxv_view message)
     uint8_t signature[OXV_SIGNATURE_MAX_BYTES];
     size_t len = 0;
     struct oxv_err err = { 0 };
-    const struct oxv_connection *connection =
-        oxv_vault_connection_by_id(k->vault, job->connection_id);
+    struct oxv_connection *connection = oxv_vault_connection_by_id(k->vault, job->connection_id);
 
     if (connection == NULL ||
         oxv_vault_sign(k->vault, connection, message, signature, &len, &err) != OXV_OK) {

@@ -85,32 +85,34 @@ open_log(struct oxv_keeper *k, const struct oxv_entry *unseal, struct oxv_err *e
     return OXV_OK;
 }
 
-static void
-note_failed_unseal(struct oxv_keeper *k, struct oxv_entry *entry, enum oxv_status status)
+void
+oxv_state_note_failure(struct oxv_keeper *k, const struct oxv_entry *entry, enum oxv_status status)
 {
-    entry->outcome = OXV_OUTCOME_FAILED;
-    entry->code = oxv_view_text(status == OXV_E_LOCKED ? "wrong_seal" : "internal");
-    entry->happened_us = k->now_us;
-    (void)oxv_event(k, entry, NULL); /* log/pending says on stderr itself that it failed */
+    struct oxv_entry failed = *entry;
+
+    failed.type = OXV_ENTRY_VAULT_UNSEAL;
+    failed.outcome = OXV_OUTCOME_FAILED;
+    failed.code = oxv_view_text(status == OXV_E_LOCKED ? "wrong_seal" : "internal");
+    failed.happened_us = k->now_us;
+    (void)oxv_event(k, &failed, NULL); /* it says on stderr itself that it failed */
 }
 
 enum oxv_status
 oxv_state_unseal(struct oxv_keeper *k, const struct oxv_seal_input *input, uint64_t seal_id,
-                 struct oxv_entry *entry, struct oxv_err *err)
+                 const struct oxv_entry *entry, struct oxv_err *err)
 {
+    struct oxv_entry allowed = *entry;
     enum oxv_status st =
         oxv_vault_unseal(k->vault, input, seal_id, oxv_view_text(k->machine_id), err);
 
-    entry->type = OXV_ENTRY_VAULT_UNSEAL;
-    entry->outcome = OXV_OUTCOME_ALLOWED;
-    if (st == OXV_OK) {
-        st = open_log(k, entry, err);
-        if (st != OXV_OK) {
-            oxv_vault_lock(k->vault);
-        }
-    }
     if (st != OXV_OK) {
-        note_failed_unseal(k, entry, st);
+        return st;
+    }
+    allowed.type = OXV_ENTRY_VAULT_UNSEAL;
+    allowed.outcome = OXV_OUTCOME_ALLOWED;
+    st = open_log(k, &allowed, err);
+    if (st != OXV_OK) {
+        oxv_vault_lock(k->vault);
     }
     return st;
 }
@@ -134,8 +136,8 @@ oxv_state_lock(struct oxv_keeper *k)
 
 /* One key file opens one seal; a passphrase is stretched for each passphrase seal in turn. */
 static enum oxv_status
-try_passphrase(struct oxv_keeper *k, const struct oxv_secret *passphrase, struct oxv_entry *entry,
-               struct oxv_err *err)
+try_passphrase(struct oxv_keeper *k, const struct oxv_secret *passphrase,
+               const struct oxv_entry *entry, struct oxv_err *err)
 {
     const struct oxv_seal *seals;
     size_t count = oxv_vault_seals(k->vault, &seals);
@@ -162,7 +164,7 @@ try_passphrase(struct oxv_keeper *k, const struct oxv_secret *passphrase, struct
 }
 
 static enum oxv_status
-try_keyfile(struct oxv_keeper *k, int fd, struct oxv_entry *entry, struct oxv_err *err)
+try_keyfile(struct oxv_keeper *k, int fd, const struct oxv_entry *entry, struct oxv_err *err)
 {
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *key = NULL;
     enum oxv_status st = oxv_read_secret_fd(fd, OXV_KEYFILE_BYTES, false, &key, err);
@@ -172,7 +174,7 @@ try_keyfile(struct oxv_keeper *k, int fd, struct oxv_entry *entry, struct oxv_er
                       oxv_secret_len(key), OXV_KEYFILE_BYTES);
     }
     if (st != OXV_OK) {
-        return OXV_E_LOCKED;
+        return st;
     }
     struct oxv_seal_input input = { .kind = OXV_SEAL_KEYFILE, .keyfile = key };
 
@@ -218,29 +220,42 @@ prompt(int fd, struct oxv_secret **out, struct oxv_err *err)
     return OXV_OK;
 }
 
+/* Reads the source and tries it. What holds no usable secret is a wrong one. */
+static enum oxv_status
+try_source(struct oxv_keeper *k, enum oxv_source source, int fd, const struct oxv_entry *entry,
+           struct oxv_err *err)
+{
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *passphrase = NULL;
+    enum oxv_status st;
+
+    if (source == OXV_SOURCE_KEYFILE) {
+        return try_keyfile(k, fd, entry, err);
+    }
+    st = source == OXV_SOURCE_TERMINAL
+             ? prompt(fd, &passphrase, err)
+             : oxv_read_secret_fd(fd, OXV_PASSPHRASE_MAX_BYTES, true, &passphrase, err);
+    return st != OXV_OK ? st : try_passphrase(k, passphrase, entry, err);
+}
+
 enum oxv_status
 oxv_state_unseal_from(struct oxv_keeper *k, enum oxv_source source, int fd, struct oxv_err *err)
 {
     OXV_AUTO(oxv_closep) int source_fd = fd;
-    OXV_AUTO(oxv_secret_freep) struct oxv_secret *passphrase = NULL;
     struct oxv_entry entry = { .reason = oxv_view_text("at start") };
-    enum oxv_status st;
 
-    switch (source) {
-    case OXV_SOURCE_NONE:
+    if (source == OXV_SOURCE_NONE) {
         return OXV_OK;
-    case OXV_SOURCE_KEYFILE:
-        return try_keyfile(k, source_fd, &entry, err);
-    case OXV_SOURCE_PASSPHRASE:
-        st = oxv_read_secret_fd(source_fd, OXV_PASSPHRASE_MAX_BYTES, true, &passphrase, err);
-        break;
-    case OXV_SOURCE_TERMINAL:
-        st = prompt(source_fd, &passphrase, err);
-        break;
-    default:
-        oxv_bug("unknown source");
     }
-    return st != OXV_OK ? OXV_E_LOCKED : try_passphrase(k, passphrase, &entry, err);
+    enum oxv_status st = try_source(k, source, source_fd, &entry, err);
+
+    if (st == OXV_E_LIMIT) { /* empty or too long: no passphrase, no key file */
+        st = OXV_E_LOCKED;
+        err->status = st;
+    }
+    if (st != OXV_OK) {
+        oxv_state_note_failure(k, &entry, st);
+    }
+    return st;
 }
 
 void
@@ -249,8 +264,8 @@ oxv_state_tell(struct oxv_keeper *k, uint8_t message_type)
     struct oxv_msg_ready state = { .sealed = oxv_keeper_is_open(k) ? 0 : 1 };
 
     if (oxv_channel_put_fields(k->control, message_type, 0, &oxv_msg_ready_shape, &state) !=
-        OXV_OK) {
-        oxv_bug("the supervisor's channel is full"); /* 256 datagrams unread: it hangs */
+        OXV_OK) { /* it hangs; the vault is as it is all the same */
+        (void)fprintf(stderr, "oxvault-keeper: the supervisor does not read\n");
     }
 }
 
@@ -276,6 +291,5 @@ oxv_state_read_clocks(struct oxv_keeper *k)
     entry.reason = oxv_view_text(reason);
     k->clock_offset_us = offset_us;
     k->clock_steps++;
-    k->clock_step_us = k->now_us;
     (void)oxv_event(k, &entry, NULL);
 }

@@ -11,14 +11,17 @@
 OXV_MUST_USE enum oxv_status oxv_state_open_sealed(struct oxv_keeper *k, struct oxv_err *err);
 
 /*
- * Opens the vault. `entry` is the vault.unseal entry that goes to the log (uid, door and reason).
- * On failure the vault is sealed as before, and a failed unseal is in log/pending.
+ * Opens the vault. `entry` has what is special of the vault.unseal entry (uid, door, reason). On
+ * failure the vault is sealed as before; see oxv_state_note_failure().
  *   OXV_E_LOCKED  wrong passphrase or key file
  *   else          damaged or changed: see vault.h and log.h
  */
 OXV_MUST_USE enum oxv_status oxv_state_unseal(struct oxv_keeper *k,
                                               const struct oxv_seal_input *input, uint64_t seal_id,
-                                              struct oxv_entry *entry, struct oxv_err *err);
+                                              const struct oxv_entry *entry, struct oxv_err *err);
+/* Writes the failed unseal to log/pending: once for all seals that one passphrase was tried on. */
+void oxv_state_note_failure(struct oxv_keeper *k, const struct oxv_entry *entry,
+                            enum oxv_status status);
 
 /* Commits what is logged, wipes every key. */
 void oxv_state_lock(struct oxv_keeper *k);
