@@ -54,5 +54,5 @@ main(int argc, char **argv)
         code = help ? show_help(&cli, group) : cli.command->run(&cli);
     }
     oxv_cli_done(&cli);
-    return oxv_cli_finish(code);
+    return (int)oxv_cli_finish(code);
 }

@@ -5,6 +5,8 @@
 #include <libgen.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,12 +19,29 @@
 
 #define FD_MAX 65535u
 
+/* No core file, and no other process of this user looks in. */
+static bool
+hide_process(void)
+{
+#ifdef OXV_SANITIZED
+    return true; /* the leak checker looks in */
+#else
+    const struct rlimit none = { 0 };
+
+    return setrlimit(RLIMIT_CORE, &none) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+#endif
+}
+
 enum oxv_exit
 oxv_material_setup(const struct oxv_cli *cli)
 {
     struct oxv_err err = { 0 };
     bool unlocked = oxv_cli_flag(cli, "allow-unlocked-memory");
 
+    if (!hide_process()) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "this process cannot be closed to others: %s",
+                            strerror(errno));
+    }
     if (oxv_secret_setup(OXV_SECRET_MEMORY_AUTO, unlocked, &err) != OXV_OK) {
         return oxv_cli_err(cli, &err);
     }

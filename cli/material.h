@@ -14,7 +14,8 @@ struct oxv_passphrase_source {
     bool twice; /* ask again, and compare: for a new one */
 };
 
-/* Before the first secret; honours --allow-unlocked-memory of the command. */
+/* Before the first secret: closes this process to others, and honours --allow-unlocked-memory of
+ * the command. */
 enum oxv_exit oxv_material_setup(const struct oxv_cli *cli);
 
 /* An open descriptor number of the command line; *out is a copy, owned by the caller. */

@@ -1,18 +1,21 @@
 """The oxvault command against a real service: words, exit codes, JSON, files and rules."""
 
+import array
 import base64
+import fcntl
 import json
 import os
 import re
 import secrets
+import shutil
 import sqlite3
 import subprocess
-import time
+import termios
 
 import pytest
 from support import oauth, process
 from support.credentials import A1, EMPLOYEE_URL
-from support.service import private_file
+from support.service import private_file, public_directory
 
 DONE, FAILED, USAGE, DENIED, LOCKED, NOT_FOUND, VERIFY, UNREACHABLE = 0, 1, 2, 3, 4, 5, 6, 8
 NETSUITE = (
@@ -271,6 +274,24 @@ def test_init_as_root_without_the_role_users_names_both_ways(build, tmp_path):
     assert "there is no user oxvault" in done.stderr
     assert "--users none" in done.stderr and "systemd-sysusers" in done.stderr
     assert not (tmp_path / "v").exists()
+
+
+@pytest.mark.root
+def test_init_as_root_makes_the_vault_the_role_users(build, tmp_path):
+    base = public_directory()
+    passwd = tmp_path / "passwd"
+    passwd.write_text("root:x:0:0::/root:/bin/sh\noxvault:x:60171:60172::/:/bin/false\n")
+    script = f'mount --bind {passwd} /etc/passwd && exec "$@"'
+    try:
+        subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script, "sh", build.oxvault, "init", "--dir", base / "v",
+             "--seal", "keyfile", "--keyfile", base / "k"], capture_output=True, check=True)
+        made = [base / "v", *(base / "v").rglob("*")]
+        assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(60171, 60172)}
+        assert (base / "v").stat().st_mode & 0o7777 == 0o700
+        assert (base / "k").stat().st_uid == 0
+    finally:
+        shutil.rmtree(base)
 
 
 # Seals
@@ -721,19 +742,47 @@ def test_every_list_is_json_where_that_is_asked_for(acme):
     assert acme.oxvault_json("health")["state"] == "open"
 
 
+def drained(pipe):
+    waiting = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+    return waiting[0] == 0
+
+
+@pytest.mark.root
 def test_no_secret_is_in_the_arguments_or_the_environment_of_any_process(service):
-    """While the command works: it waits for its descriptor."""
+    """While the command works: it has read the secrets and waits for their end."""
     reader, writer = os.pipe()
     command = subprocess.Popen(
         [service.build.oxvault, "--run", service.run, "connection", "add", "acme", *NETSUITE,
          "--secrets-fd", str(reader)], pass_fds=[reader], stdout=subprocess.DEVNULL)
     try:
         os.write(writer, json.dumps(A1.secrets).encode())
-        time.sleep(0.1)
+        process.wait_until(lambda: drained(reader), 10.0, "the command's reading")
         for pid in [command.pid, *(p.pid for p in service.processes)]:
             for name in ["cmdline", "environ"]:
                 with open(f"/proc/{pid}/{name}", "rb") as file:
                     assert A1.token_secret.encode() not in file.read()
+    finally:
+        os.close(writer)
+        assert command.wait(30) == DONE
+        os.close(reader)
+
+
+@pytest.mark.plain
+def test_a_command_with_secrets_is_closed_to_other_processes_of_its_user(service):
+    reader, writer = os.pipe()
+    command = subprocess.Popen(
+        [service.build.oxvault, "--run", service.run, "connection", "add", "acme", *NETSUITE,
+         "--secrets-fd", str(reader)], pass_fds=[reader], stdout=subprocess.DEVNULL)
+    try:
+        os.write(writer, json.dumps(A1.secrets).encode())
+        process.wait_until(lambda: drained(reader), 10.0, "the command's reading")
+        with open(f"/proc/{command.pid}/limits", encoding="ascii") as limits:
+            assert re.search(r"Max core file size +0 +0 ", limits.read())
+        if os.getuid() != 0:
+            assert os.stat(f"/proc/{command.pid}/mem").st_uid == 0
+            with pytest.raises(PermissionError):
+                open(f"/proc/{command.pid}/environ", "rb").close()
     finally:
         os.close(writer)
         assert command.wait(30) == DONE
