@@ -221,7 +221,7 @@ adopt_peer(struct oxv_frontend *f, const struct oxv_message *message, int *fd)
     }
     enum oxv_status st = oxv_peer_adopt(f, oxv_fd_take(fd), &peer);
 
-    if (st != OXV_OK && st != OXV_E_FORMAT && peer.refuse_code.len == 0) {
+    if (st != OXV_OK && st != OXV_E_FORMAT) {
         f->closed_untold++; /* it never became one of ours */
     }
     return st != OXV_E_FORMAT;

@@ -122,9 +122,7 @@ oxv_peer_end(struct oxv_peer *p)
         TAILQ_REMOVE(&f->dirty, p, dirty);
         p->is_dirty = false;
     }
-    if (oxv_buffer_len(&p->refusal) == 0) {
-        f->closed_untold++; /* the refusing frontend has no right to say a word */
-    }
+    f->closed_untold++;
     f->peer_count--;
     TAILQ_REMOVE(&f->peers, p, all);
     TAILQ_INSERT_TAIL(&f->dead, p, all);

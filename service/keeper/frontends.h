@@ -1,6 +1,6 @@
 /*
  * frontends: the keeper's side of its channels. One frontend for each (door, peer uid); one per
- * door for all peers that get nothing but a refusal, which has no right to send.
+ * door for all peers that get nothing but a refusal, which may say that one left and no more.
  */
 #ifndef OXV_SERVICE_KEEPER_FRONTENDS_H
 #define OXV_SERVICE_KEEPER_FRONTENDS_H

@@ -15,7 +15,7 @@ enum oxv_door { OXV_DOOR_SIGN = 1, OXV_DOOR_ADMIN = 2, OXV_DOOR_AUDIT = 3, OXV_D
 
 /* Numbers of one range go one way only. */
 enum oxv_message_type {
-    /* frontend to keeper, any door but the shared refusing one */
+    /* frontend to keeper; the shared refusing one sends PEER_CLOSED only */
     OXV_MSG_PEER_CLOSED = 1, /* no answer: one peer's connection ended */
     OXV_MSG_HEALTH,          /* -> DOC */
     OXV_MSG_METRICS,         /* -> DOC with `text` */
@@ -75,8 +75,7 @@ enum oxv_message_type {
     OXV_MSG_WANT_FRONTEND, /* struct oxv_msg_frontend */
     OXV_MSG_REFUSE,        /* struct oxv_msg_refuse: the keeper ends, and so must the service */
     OXV_MSG_STATE,         /* struct oxv_msg_ready: sealed or open changed */
-    OXV_MSG_FRONTEND_LOST, /* struct oxv_msg_frontend: its channel is closed, let it end or end it
-                            */
+    OXV_MSG_FRONTEND_LOST, /* struct oxv_msg_frontend: given up, so it has to end */
 
     /* supervisor to keeper */
     OXV_MSG_START = 224,     /* struct oxv_msg_start; descriptors: sign, admin, audit[, source] */

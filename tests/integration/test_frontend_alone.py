@@ -767,7 +767,7 @@ def test_large_batches_of_large_urls_fit_into_datagrams(served):
 # Refused peers
 
 
-def test_a_refused_peer_gets_its_problem_for_everything_and_says_nothing_to_the_keeper(sign):
+def test_a_refused_peer_gets_its_problem_for_everything_and_asks_the_keeper_nothing(sign):
     for request in (
         sign_request(), b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n",
         b"DELETE /any HTTP/1.1\r\nHost: x\r\n\r\n", sign_request()[:-5],
@@ -776,7 +776,8 @@ def test_a_refused_peer_gets_its_problem_for_everything_and_says_nothing_to_the_
         peer.send(request + sign_request())
         assert_refused(peer.answer(), 403, "unknown_caller", "uid 7 is not a caller")
         assert peer.rest() == b""
-    assert sign.is_silent()
+        peer.close()
+        assert sign.receive() == (wire.PEER_CLOSED, 0, b"")
 
 
 def test_a_refused_peer_that_speaks_no_http_is_told_so(sign):
@@ -794,7 +795,7 @@ def test_a_sealed_door_answers_health_only(sign):
     peer = sign.peer(refuse=("sealed", "run oxvault unseal"), health=health)
     peer.request("POST", "/v1/sign/oauth1", SIGN)
     assert_refused(peer.answer(), 503, "sealed", "run oxvault unseal")
-    assert sign.is_silent()
+    assert [sign.receive()[0] for _ in range(2)] == [wire.PEER_CLOSED] * 2
 
 
 # The access log

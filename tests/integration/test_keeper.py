@@ -230,6 +230,17 @@ def test_unknown_peers_share_32_connections(keeper, admin):
     del first, others, refusing
 
 
+def test_an_unknown_peer_that_leaves_makes_room_for_another(keeper, admin):
+    refusing, first = keeper.frontend("sign")
+    others = [keeper.connect("sign") for _ in range(31)]
+    wire.send(refusing, wire.datagram(wire.message(wire.PEER_CLOSED, 0)))
+    keeper.ask(admin, wire.HEALTH)
+    keeper.connect("sign")
+    beyond = keeper.connect("sign")
+    assert beyond.recv(4096).startswith(b"HTTP/1.1 503 ")
+    del first, others
+
+
 def test_unknown_peers_in_a_loop_grow_the_log_by_one_entry_a_second(keeper, admin):
     began = time.monotonic()
     before = len(log_entries(keeper))
