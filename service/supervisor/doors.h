@@ -8,7 +8,8 @@
 #include "service/wire/messages.h"
 
 struct oxv_doors {
-    int run_fd;              /* locked (flock) as long as this service lives */
+    int run_fd;              /* -1: not ours */
+    int lock_fd;             /* RUN/lock, locked as long as this service lives */
     int fds[OXV_DOOR_END];   /* by enum oxv_door; -1: closed */
     bool made[OXV_DOOR_END]; /* ours to remove; systemd's stay */
 };
@@ -20,7 +21,7 @@ void oxv_doors_init(struct oxv_doors *doors);
  * Takes the doors that systemd handed over and makes the others in the directory `run`, which is
  * made too (0755) where it is not there. A socket that nobody listens at is replaced. Waits up to
  * 5 s for a dying predecessor.
- *   OXV_E_DENIED    others may write to the directory
+ *   OXV_E_DENIED    others may write to the directory, or it is a symbolic link
  *   OXV_E_CONFLICT  another service lives there
  *   OXV_E_USAGE     systemd handed over something else
  *   OXV_E_IO

@@ -144,6 +144,10 @@ def refused(daemon, *options, **more):
     return code, daemon.stderr
 
 
+def left_in(directory):
+    return {path.name for path in directory.iterdir()}
+
+
 # ---- the life of a service ----
 
 
@@ -155,7 +159,7 @@ def test_an_open_vault_is_told_by_one_line_and_sigterm_ends_it_with_0(daemon):
         "started", "start", "published", "message", "stopped",
     ]
     assert daemon.events("message")[0]["type"] == STOP
-    assert list(daemon.run.iterdir()) == []
+    assert left_in(daemon.run) == {"lock"}
 
 
 def test_a_sealed_vault_is_told_by_another_line(daemon):
@@ -309,8 +313,127 @@ def test_a_second_service_on_the_same_run_directory_refuses_and_harms_nothing(da
     code, stderr = refused(second)
     assert code == 1
     assert stderr == f"oxvaultd: another oxvaultd has its doors in {daemon.run}\n"
-    assert {x.name for x in daemon.run.iterdir()} == {*(f"{d}.sock" for d in DOORS), "vault.pub"}
+    assert left_in(daemon.run) == {*(f"{d}.sock" for d in DOORS), "vault.pub", "lock"}
     assert daemon.stop() == (0, "")
+
+
+def lock_as_a_stranger(directory):
+    """Takes every lock that it can get at; returns what it could open."""
+    opened = []
+    for path in (directory, directory / "lock"):
+        for flags in (os.O_RDONLY, os.O_RDWR):
+            try:
+                opened.append((os.open(path, flags), path.name))
+                fcntl.flock(opened[-1][0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+    return opened
+
+
+@pytest.mark.root
+def test_locks_of_a_stranger_keep_no_service_from_starting(daemon):
+    daemon.ready()
+    daemon.stop()
+    told, tells = os.pipe()
+    asked, asks = os.pipe()
+    stranger = os.fork()
+    if stranger == 0:
+        os.setresgid(60101, 60101, 60101)
+        os.setresuid(60101, 60101, 60101)
+        os.write(tells, " ".join(name for _, name in lock_as_a_stranger(daemon.run)).encode())
+        os.close(asks)
+        os.read(asked, 1)
+        os._exit(0)
+    try:
+        assert os.read(told, 100) == b"run"  # only to read, and it holds that lock
+        daemon.ready()
+        assert daemon.stop() == (0, "")
+    finally:
+        for fd in (asks, asked, told, tells):
+            os.close(fd)
+        os.waitpid(stranger, 0)
+
+
+def test_the_lock_is_a_private_file_that_stays(daemon):
+    daemon.ready()
+    lock = daemon.run / "lock"
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+    assert lock.stat().st_uid == os.geteuid()
+    before = lock.stat().st_ino
+    daemon.stop()
+    daemon.ready()
+    assert lock.stat().st_ino == before
+    daemon.stop()
+
+
+@pytest.mark.parametrize("kind", ["symlink", "open", "directory"])
+def test_a_lock_that_others_could_take_is_refused(daemon, kind):
+    daemon.run.mkdir()
+    lock = daemon.run / "lock"
+    if kind == "symlink":
+        (daemon.base / "elsewhere").touch(mode=0o600)
+        lock.symlink_to(daemon.base / "elsewhere")
+    elif kind == "open":
+        lock.touch()
+        lock.chmod(0o604)
+    else:
+        lock.mkdir()
+    code, stderr = refused(daemon)
+    assert code == (3 if kind == "open" else 1)
+    assert f"{daemon.run}/lock" in stderr
+
+
+@pytest.mark.parametrize("ending", ["", "/", "//"])
+def test_a_run_directory_that_is_a_symlink_is_refused(daemon, ending):
+    real = daemon.base / "real"
+    real.mkdir(mode=0o755)
+    daemon.run.symlink_to(real)
+    daemon.run = f"{daemon.run}{ending}"
+    code, stderr = refused(daemon)
+    assert code == 3
+    assert f"{daemon.base}/run is a symbolic link" in stderr
+    assert left_in(real) == set()
+
+
+def test_a_run_directory_may_end_in_a_slash_and_lie_below_a_symlink(daemon):
+    (daemon.base / "link").symlink_to(daemon.base)
+    doors = daemon.run
+    daemon.run = f"{daemon.base}/link/run/"
+    daemon.ready()
+    assert left_in(doors) == {*(f"{d}.sock" for d in DOORS), "vault.pub", "lock"}
+    assert daemon.stop() == (0, "")
+
+
+def test_doors_are_made_in_the_directory_that_was_checked(daemon, make_daemon):
+    """Its path leads elsewhere while the service waits for who has it: the doors follow nobody."""
+    daemon.ready()
+    second = make_daemon()
+    second.run = daemon.run
+    second.start()
+    checked = daemon.base / "checked"
+    locked = f"{daemon.run}/lock"
+    process.wait_until(
+        lambda: locked in descriptors_of(second.child.pid), 5, "the second at the lock"
+    )
+    trap = daemon.base / "trap"
+    trap.mkdir()
+    daemon.run.rename(checked)
+    daemon.run.symlink_to(trap)
+    daemon.stop()
+    assert second.line() == "oxvaultd ready\n", second.stderr
+    assert left_in(trap) == set()
+    assert left_in(checked) == {*(f"{d}.sock" for d in DOORS), "vault.pub", "lock"}
+    assert second.stop() == (0, "")
+
+
+def descriptors_of(pid):
+    found = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except OSError:
+            continue  # closed in between
+    return found
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
@@ -421,7 +544,7 @@ def test_a_passphrase_file_that_is_missing_is_named(daemon):
     code, stderr = refused(daemon, "--passphrase-file", daemon.base / "nowhere")
     assert code == 1
     assert f"cannot open {daemon.base}/nowhere: No such file" in stderr
-    assert list(daemon.run.iterdir()) == []
+    assert left_in(daemon.run) == {"lock"}
 
 
 def test_a_source_file_that_is_gone_at_a_replacement_leaves_the_vault_sealed(daemon):
@@ -567,7 +690,7 @@ def test_a_refusal_ends_with_its_code_and_its_line(daemon):
     assert code == 4
     assert stderr == "oxvaultd: wrong passphrase, or seal 1 was changed\n"
     assert len(daemon.events("started")) == 1
-    assert list(daemon.run.iterdir()) == []
+    assert left_in(daemon.run) == {"lock"}
 
 
 def test_a_refusal_of_a_replacement_ends_the_service_too(daemon):
@@ -779,7 +902,7 @@ def test_doors_of_systemd_are_used_and_stay(daemon):
     assert start["listening"] == [1, 1, 1]
     assert daemon.events("started")[0]["environment"].keys() <= {"OPENSSL_CONF", "LC_CTYPE"}
     assert daemon.stop() == (0, "")
-    assert {x.name for x in daemon.run.iterdir()} == {f"{d}.sock" for d in DOORS}
+    assert left_in(daemon.run) == {*(f"{d}.sock" for d in DOORS), "lock"}
     for listener in listeners:
         listener.close()
 
@@ -790,7 +913,7 @@ def test_a_door_that_systemd_does_not_hand_over_is_made(daemon):
     assert daemon.line() == "oxvaultd ready\n", daemon.stderr
     assert (daemon.run / "admin.sock").exists()
     assert daemon.stop() == (0, "")
-    assert [x.name for x in daemon.run.iterdir()] == ["sign.sock"]
+    assert left_in(daemon.run) == {"sign.sock", "lock"}
 
 
 def test_a_socket_of_systemd_with_another_name_is_refused(daemon):
