@@ -4,8 +4,9 @@ import json
 import shutil
 
 import pytest
+from support.credentials import EMPLOYEE_URL
 from support.process import wait_until
-from support.service import StartFailed
+from support.service import StartFailed, private_file
 
 pytestmark = pytest.mark.hooks
 
@@ -121,3 +122,40 @@ def test_doctor_finds_a_page_that_is_not_locked(make_service, hooks_build):
     failed = [c for c in json.loads(answer.stdout)["checks"] if not c["ok"]]
     assert [c["name"] for c in failed] == ["memory locked"]
     assert "1 pages not locked" in failed[0]["detail"]
+
+
+def test_a_broken_log_stops_signing_until_a_restart(at_hook):
+    """No answer, no second try, and lock and unseal do not open it again (fsyncgate)."""
+    service = at_hook("log.before_sync:fail:12")
+    service.furnish()
+    codes = []
+    while not codes or codes[-1] != "log_unavailable":
+        answer = service.sign_oauth1(EMPLOYEE_URL)
+        codes.append("signed" if answer.status == 200 else answer.code)
+        assert len(codes) < 20, codes
+    assert service.sign.get("/v1/health").json["state"] == "failed"
+    assert service.sign_oauth1(EMPLOYEE_URL).code == "log_unavailable"
+    service.oxvault("lock", check=False)
+    assert service.oxvault("unseal", "--keyfile", service.secret_file, check=False).returncode == 1
+    signed = codes.count("signed")
+    service.stop()
+    service.start()
+    assert service.sign_oauth1(EMPLOYEE_URL).status == 200
+    in_log = [e for e in service.log_entries() if e["type"] == "sign"]
+    assert len(in_log) in (signed + 1, signed + 2), "the one whose sync failed may be there"
+    service.verify_log()
+
+
+def test_a_second_passphrase_opens_without_a_word_of_the_first(make_service, hooks_build):
+    service = make_service(hooks_build, seal="passphrase")
+    service.init()
+    service.start()
+    second = private_file(service.base / "second", "another passphrase\n")
+    service.oxvault("seal", "add", "passphrase", "--passphrase-file", second,
+                    "--existing-passphrase-file", service.secret_file)
+    service.stop()
+    service.secret_file = second
+    service.start()
+    unseals = [(e["outcome"], e.get("code")) for e in service.log_entries()
+               if e["type"] == "vault.unseal"]
+    assert unseals == [("allowed", None), ("allowed", None)]

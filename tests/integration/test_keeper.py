@@ -52,6 +52,8 @@ def add_connection(keeper, admin, name="acme"):
 
 
 CONNECTION_ADD = wire.SEALS + 5
+ADMIN_CONNECTIONS = wire.SEALS + 3
+ADMIN_ADD, ADMIN_REMOVE = wire.CALLERS + 9, wire.CALLERS + 10
 IMPORT_BEGIN, IMPORT_CHUNK, IMPORT_COMMIT, IMPORT_ABORT = range(CONNECTION_ADD + 2,
                                                                 CONNECTION_ADD + 6)
 GRANT_ADD = wire.CALLERS + 6
@@ -167,6 +169,46 @@ def test_a_frontend_that_dies_with_requests_open_harms_nobody(keeper, admin):
         assert keeper.ask(admin, wire.HEALTH)[0] == wire.DOC
     sign, _ = keeper.frontend("sign")
     assert keeper.ask(sign, wire.SIGN, sign_payload())[0] == wire.DOC
+
+
+def test_256_requests_may_be_open_and_no_more(keeper, admin):
+    wire.send(admin, wire.datagram(*[wire.message(wire.HEALTH, i) for i in range(CREDITS)]))
+    answered = 0
+    while answered < CREDITS:
+        answered += len(wire.receive(admin)[0])
+    assert answered == CREDITS
+    wire.send(admin, wire.datagram(*[wire.message(wire.HEALTH, i) for i in range(CREDITS + 1)]))
+    assert is_closed(admin)
+    lost = [e for e in log_entries(keeper) if e["type"] == "frontend"]
+    assert [e["reason"] for e in lost] == ["it has more requests open than its credit"]
+
+
+def test_lists_of_two_channels_do_not_cost_a_third_its_answers(keeper, admin):
+    furnish(keeper, admin)
+    _, begun = keeper.ask(admin, IMPORT_BEGIN)
+    session, fresh, count = begun["session"], base64.b64decode(begun["challenge"]), 0
+    for chunk in range(1, 7):
+        connections = [boxes.connection(f"c{chunk}-{i}") for i in range(50)]
+        count += len(connections)
+        sealed = boxes.box(keeper.published, boxes.CONNECTION_IMPORT, fresh,
+                           boxes.import_chunk(session, chunk, connections))
+        _, doc = keeper.ask(admin, IMPORT_CHUNK, wire.fields((1, session), (2, sealed)))
+        fresh = base64.b64decode(doc["challenge"])
+    assert keeper.ask(admin, IMPORT_COMMIT, wire.fields((1, session), (2, count)))[0] == wire.DOC
+    sign, _ = keeper.frontend("sign")
+    pages = [wire.message(ADMIN_CONNECTIONS, i) for i in range(200)]
+    signatures = [wire.message(wire.SIGN, i, sign_payload()) for i in range(100)]
+    wire.send(admin, wire.datagram(*pages))
+    wire.send(sign, wire.datagram(*signatures))
+    got = []
+    while len(got) < len(signatures):
+        got += wire.receive(sign)[0]
+    assert [m[1] for m in got] == list(range(100)) and {m[0] for m in got} == {wire.DOC}
+    got = []
+    while len(got) < len(pages):
+        got += wire.receive(admin)[0]
+    assert {m[0] for m in got} == {wire.DOC}
+    assert all(wire.parse_doc(m[2])["next"] > 0 for m in got)
 
 
 def test_answers_come_back_batched_in_one_datagram(keeper, admin):
@@ -442,7 +484,45 @@ def test_sealed_doors_answer_health_and_unseal_only(build):
     harness.close()
 
 
+def test_a_grant_shows_its_connection_only_while_it_holds(keeper, admin):
+    add_connection(keeper, admin)
+    caller = wire.fields((1, "order-exchange"), (2, os.getuid()))
+    assert keeper.ask(admin, wire.CALLER_ADD, caller)[0] == wire.DOC
+    for times in ((9, "2020-01-01"), (8, "2999-01-01")):
+        grant = wire.fields((1, "order-exchange"), (2, "acme"), (3, ["oauth1"]),
+                            (5, ["/services/**"]), times)
+        assert keeper.ask(admin, GRANT_ADD, grant)[0] == wire.DOC
+    sign, _ = keeper.frontend("sign")
+    answer = keeper.ask(sign, wire.CONNECTION, wire.fields((1, "acme")))
+    assert problem(answer)[0] == "no_grant"
+    assert keeper.ask(sign, wire.CONNECTIONS)[1]["connections"] == []
+
+
 # --- the audit door ---
+
+
+def test_an_auditor_who_is_no_admin_any_more_is_out_at_once(keeper, admin):
+    audit, _ = keeper.frontend("audit")
+    assert keeper.ask(audit, wire.LOG_INFO)[0] == wire.DOC
+    assert keeper.ask(admin, ADMIN_ADD, wire.fields((1, 4242)))[0] == wire.DOC
+    assert keeper.ask(admin, ADMIN_REMOVE, wire.fields((1, os.getuid())))[0] == wire.DOC
+    assert problem(keeper.ask(audit, wire.LOG_INFO))[0] == "unknown_caller"
+    assert problem(keeper.ask(admin, wire.STATUS))[0] == "unknown_caller"
+
+
+def test_a_read_is_over_when_the_vault_was_sealed(keeper, admin):
+    audit, _ = keeper.frontend("audit")
+    _, before = keeper.ask(audit, wire.LOG_READ, wire.fields((1, "show"), (2, "jsonl")))
+    keeper.ask(admin, wire.LOCK)
+    right = boxes.box(keeper.published, boxes.UNSEAL, challenge(keeper, admin),
+                      boxes.unseal(1, keeper.keyfile.read_bytes()))
+    assert keeper.ask(admin, wire.UNSEAL, wire.fields((1, right)))[1] == {"state": "open"}
+    _, after = keeper.ask(audit, wire.LOG_READ, wire.fields((1, "show"), (2, "jsonl")))
+    assert after[1] != before[1]
+    answer = keeper.ask(audit, wire.LOG_SEGMENT, wire.fields((1, before[1])))
+    assert problem(answer)[0] == "sealed"
+    wire.send(audit, wire.datagram(wire.message(wire.LOG_CLOSE, 0, wire.fields((1, before[1])))))
+    assert keeper.ask(audit, wire.LOG_SEGMENT, wire.fields((1, after[1])))[0] == wire.LOG_SEGMENT_FD
 
 
 def test_segments_are_given_only_after_a_read_that_is_logged(keeper, admin):
