@@ -216,7 +216,12 @@ write_integer(struct oxv_writer *w, size_t width, uint64_t value)
 void
 oxv_write_u8(struct oxv_writer *w, uint64_t value)
 {
-    write_integer(w, 1, value);
+    if (!w->failed && w->len < w->max && value <= UINT8_MAX) { /* nearly every write of ours */
+        w->data[w->len] = (uint8_t)value;
+        w->len++;
+        return;
+    }
+    w->failed = true;
 }
 
 void

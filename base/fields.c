@@ -156,12 +156,13 @@ enum oxv_status
 oxv_fields_decode(struct oxv_view bytes, const struct oxv_shape *shape, void *out,
                   struct oxv_err *err)
 {
-    _Alignas(max_align_t) uint8_t built[SHAPE_STRUCT_MAX_BYTES] = { 0 };
+    _Alignas(max_align_t) uint8_t built[SHAPE_STRUCT_MAX_BYTES];
     struct oxv_reader r = oxv_reader(bytes);
 
     if (shape->struct_size > sizeof built) {
         oxv_bug("shape too large");
     }
+    memset(built, 0, shape->struct_size);
     for (size_t i = 0; i < shape->count; i++) {
         if (!decode_field(&r, &shape->fields[i], built)) {
             return oxv_fail(err, OXV_E_FORMAT, "%s: field %s is missing or malformed", shape->name,

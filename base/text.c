@@ -198,9 +198,14 @@ oxv_write_hex(struct oxv_writer *w, struct oxv_view bytes)
 {
     static const char digits[] = "0123456789abcdef";
 
+    uint8_t *place = oxv_write_reserve(w, 2 * bytes.len);
+
+    if (place == NULL) {
+        return;
+    }
     for (size_t i = 0; i < bytes.len; i++) {
-        oxv_write_u8(w, (uint8_t)digits[bytes.data[i] >> 4]);
-        oxv_write_u8(w, (uint8_t)digits[bytes.data[i] & 15]);
+        place[2 * i] = (uint8_t)digits[bytes.data[i] >> 4];
+        place[2 * i + 1] = (uint8_t)digits[bytes.data[i] & 15];
     }
 }
 

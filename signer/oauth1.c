@@ -18,7 +18,7 @@ begins_with_oauth(struct oxv_view name)
 static struct oxv_view
 encode(struct oxv_oauth1_work *work, struct oxv_view raw)
 {
-    if (oxv_percent_len(raw) == raw.len) {
+    if (oxv_percent_is_plain(raw)) {
         return raw;
     }
     size_t begin = work->encoded.len;
@@ -31,7 +31,7 @@ encode(struct oxv_oauth1_work *work, struct oxv_view raw)
 static struct oxv_view
 recode(struct oxv_oauth1_work *work, struct oxv_view piece)
 {
-    if (oxv_percent_len(piece) == piece.len) {
+    if (oxv_percent_is_plain(piece)) {
         return piece;
     }
     size_t begin = work->encoded.len;

@@ -10,26 +10,56 @@ encoded_byte_len(uint8_t byte)
     return oxv_char_is(byte, OXV_CHAR_UNRESERVED) ? 1 : ESCAPE_BYTES;
 }
 
-/* Writes to out[at] and returns where the next byte goes. */
-static size_t
+/*
+ * Writes to out[at] and returns where the next byte goes. There must be room for an escape, since
+ * one is written in any case, and overwritten where it was none: no branch for the processor to
+ * guess wrong at each slash.
+ */
+static inline size_t
 put_encoded_byte(uint8_t *out, size_t at, uint8_t byte)
 {
     static const char digits[] = "0123456789ABCDEF";
+    bool plain = oxv_char_is(byte, OXV_CHAR_UNRESERVED);
 
-    if (oxv_char_is(byte, OXV_CHAR_UNRESERVED)) {
-        out[at] = byte;
-        return at + 1;
-    }
-    out[at] = '%';
+    out[at] = plain ? byte : (uint8_t)'%';
     out[at + 1] = (uint8_t)digits[byte >> 4];
     out[at + 2] = (uint8_t)digits[byte & 15];
-    return at + ESCAPE_BYTES;
+    return at + (plain ? 1 : ESCAPE_BYTES);
+}
+
+/* The same for out of which only what is needed is there. */
+static size_t
+put_encoded_byte_exact(uint8_t *out, size_t at, uint8_t byte)
+{
+    uint8_t escape[ESCAPE_BYTES];
+    size_t len = put_encoded_byte(escape, 0, byte);
+
+    memcpy(out + at, escape, len);
+    return at + len;
+}
+
+/* Is there room for `len` bytes even if all of them are escaped? */
+static bool
+has_room_for_escapes(const struct oxv_writer *w, size_t len)
+{
+    return !w->failed && len <= (w->max - w->len) / ESCAPE_BYTES;
+}
+
+bool
+oxv_percent_is_plain(struct oxv_view bytes)
+{
+    uint8_t all = OXV_CHAR_UNRESERVED; /* without a branch: the hottest loop of a signature */
+
+    for (size_t i = 0; i < bytes.len; i++) {
+        all &= oxv_char_classes[bytes.data[i]];
+    }
+    return all != 0;
 }
 
 size_t
 oxv_percent_len(struct oxv_view bytes)
 {
-    size_t escapes = 0; /* counted without a branch: this is the hottest loop of a signature */
+    size_t escapes = 0;
 
     for (size_t i = 0; i < bytes.len; i++) {
         escapes += !oxv_char_is(bytes.data[i], OXV_CHAR_UNRESERVED);
@@ -40,19 +70,26 @@ oxv_percent_len(struct oxv_view bytes)
 void
 oxv_write_percent(struct oxv_writer *w, struct oxv_view bytes)
 {
-    size_t len = oxv_percent_len(bytes);
-
-    if (len == bytes.len) {
+    if (oxv_percent_is_plain(bytes)) {
         oxv_write_view(w, bytes);
         return;
     }
-    uint8_t *place = oxv_write_reserve(w, len);
+    if (has_room_for_escapes(w, bytes.len)) {
+        size_t at = w->len;
+
+        for (size_t i = 0; i < bytes.len; i++) {
+            at = put_encoded_byte(w->data, at, bytes.data[i]);
+        }
+        w->len = at;
+        return;
+    }
+    uint8_t *place = oxv_write_reserve(w, oxv_percent_len(bytes));
 
     if (place == NULL) {
         return;
     }
     for (size_t i = 0, at = 0; i < bytes.len; i++) {
-        at = put_encoded_byte(place, at, bytes.data[i]);
+        at = put_encoded_byte_exact(place, at, bytes.data[i]);
     }
 }
 
@@ -131,15 +168,23 @@ recoded_len(struct oxv_view piece)
 void
 oxv_write_form_recoded(struct oxv_writer *w, struct oxv_view piece)
 {
-    uint8_t *place = oxv_write_reserve(w, recoded_len(piece));
     uint8_t byte;
     size_t at = 0;
     size_t to = 0;
+
+    if (has_room_for_escapes(w, piece.len)) {
+        for (to = w->len; oxv_form_next(piece, &at, &byte);) {
+            to = put_encoded_byte(w->data, to, byte);
+        }
+        w->len = to;
+        return;
+    }
+    uint8_t *place = oxv_write_reserve(w, recoded_len(piece));
 
     if (place == NULL) {
         return;
     }
     while (oxv_form_next(piece, &at, &byte)) {
-        to = put_encoded_byte(place, to, byte);
+        to = put_encoded_byte_exact(place, to, byte);
     }
 }

@@ -7,7 +7,10 @@
 
 #include "base/bytes.h"
 
-/* The length of what oxv_write_percent() writes. Equal to bytes.len: the text encodes itself. */
+/* Are all bytes unreserved? Then the text encodes itself. */
+bool oxv_percent_is_plain(struct oxv_view bytes);
+
+/* The length of what oxv_write_percent() writes. */
 size_t oxv_percent_len(struct oxv_view bytes);
 
 /* Unreserved bytes (RFC 3986 2.3) as they are, every other byte as %XX in upper-case hex. */

@@ -50,6 +50,7 @@ every_byte_is_written_as_rfc_5849_says(void **state)
         assert_int_equal(w.len, strlen(wanted));
         assert_memory_equal(buffer, wanted, w.len);
         assert_int_equal(oxv_percent_len(oxv_view(&byte, 1)), w.len);
+        assert_true(oxv_percent_is_plain(oxv_view(&byte, 1)) == plain);
     }
 }
 

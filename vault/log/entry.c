@@ -112,14 +112,28 @@ oxv_outcome_name(uint64_t outcome)
     return NULL;
 }
 
+/* A text that needs no escape. */
+static void
+write_quoted(struct oxv_writer *w, struct oxv_view text)
+{
+    uint8_t *place = oxv_write_reserve(w, text.len + 2);
+
+    if (place == NULL) {
+        return;
+    }
+    place[0] = '"';
+    if (text.len > 0) {
+        memcpy(place + 1, text.data, text.len);
+    }
+    place[text.len + 1] = '"';
+}
+
 static void
 write_text(struct oxv_writer *w, struct oxv_view text)
 {
     /* Nearly every text is: no second look. */
     if (oxv_is_plain_ascii(text)) {
-        oxv_write_u8(w, '"');
-        oxv_write_view(w, text);
-        oxv_write_u8(w, '"');
+        write_quoted(w, text);
         return;
     }
     if (!oxv_is_printable_utf8(text)) {
@@ -150,7 +164,7 @@ write_hex_text(struct oxv_writer *w, struct oxv_view text)
         w->failed = true;
         return;
     }
-    write_text(w, text);
+    write_quoted(w, text);
 }
 
 static void
