@@ -123,7 +123,10 @@ oxv_row_new(const struct oxv_store_row *stored, struct oxv_row **out, struct oxv
 void
 oxv_row_free(struct oxv_row *row)
 {
-    free(row); /* no secret in clear */
+    if (row != NULL) {
+        free(row->key);
+        free(row); /* no secret in clear */
+    }
 }
 
 struct oxv_view

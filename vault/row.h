@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "vault/blob.h"
+#include "vault/shield.h"
 #include "vault/store.h"
 #include "vault/vault.h"
 
@@ -30,6 +31,7 @@ struct oxv_row {
         struct oxv_admin admin;
     } as;                         /* first: a borrowed connection is its row */
     struct oxv_row *next_in_pair; /* grants of one caller and connection, by id */
+    struct oxv_shielded *key;     /* of a connection that has signed; NULL before */
     uint32_t record_len;
     uint32_t sealed_len;
     uint8_t table;

@@ -73,45 +73,74 @@ sign_hmac(struct oxv_mac *mac, enum oxv_signature_method method, struct oxv_view
     return st;
 }
 
+/* A signing key in clear, in the vault's scratch memory. */
+struct opened {
+    struct oxv_view key;
+    size_t used; /* bytes of the scratch memory to be wiped */
+};
+
+/* From the record; a MAC's key is then kept shielded, which is opened five times as fast. */
 static enum oxv_status
-sign_with(struct oxv_vault *vault, const struct oxv_connection *connection, struct oxv_view secret,
-          struct oxv_view message, struct oxv_writer *out)
+open_record(struct oxv_vault *vault, struct oxv_row *row, struct opened *out, struct oxv_err *err)
 {
-    struct oxv_connection_secret parts;
     enum oxv_signature_method method =
-        (enum oxv_signature_method)connection->record.signature_method;
-    enum oxv_status st = oxv_fields_decode(secret, &oxv_connection_secret_shape, &parts, NULL);
-
-    if (st != OXV_OK) {
-        return st;
-    }
-    st = oxv_signature_method_is_rsa(method)
-             ? sign_rsa(parts.key, rsa_hash(method), message, out, NULL)
-             : sign_hmac(&vault->mac, method, parts.key, message, out);
-    oxv_wipe(&parts, sizeof parts);
-    return st;
-}
-
-enum oxv_status
-oxv_vault_sign(struct oxv_vault *vault, const struct oxv_connection *connection,
-               struct oxv_view message, uint8_t signature[OXV_SIGNATURE_MAX_BYTES],
-               size_t *signature_len, struct oxv_err *err)
-{
-    /* A connection is the beginning of its row, see struct oxv_row. */
-    const struct oxv_row *row = (const struct oxv_row *)(const void *)connection;
-    struct oxv_writer out = oxv_writer(signature, OXV_SIGNATURE_MAX_BYTES);
+        (enum oxv_signature_method)row->as.connection.record.signature_method;
+    struct oxv_connection_secret parts;
     struct oxv_view secret;
-
-    if (!vault->is_open) {
-        return oxv_fail(err, OXV_E_LOCKED, "the vault is sealed");
-    }
     enum oxv_status st = oxv_vault_open_secret(vault, row, &secret, err);
 
     if (st != OXV_OK) {
         return st;
     }
-    st = sign_with(vault, connection, secret, message, &out);
-    oxv_vault_wipe_scratch(vault, secret.len);
+    st = oxv_fields_decode(secret, &oxv_connection_secret_shape, &parts, err);
+    if (st != OXV_OK) {
+        oxv_vault_wipe_scratch(vault, secret.len);
+        return st;
+    }
+    if (!oxv_signature_method_is_rsa(method)) {
+        row->key = oxv_shield_put(&vault->shield, parts.key); /* without memory: next time */
+    }
+    *out = (struct opened){ .key = parts.key, .used = secret.len };
+    return OXV_OK;
+}
+
+static enum oxv_status
+open_key(struct oxv_vault *vault, struct oxv_row *row, struct opened *out, struct oxv_err *err)
+{
+    uint8_t *scratch = oxv_secret_bytes(vault->scratch);
+
+    if (row->key == NULL) {
+        return open_record(vault, row, out, err);
+    }
+    oxv_shield_open(&vault->shield, row->key, scratch);
+    *out = (struct opened){ .key = oxv_view(scratch, row->key->len), .used = row->key->len };
+    return OXV_OK;
+}
+
+enum oxv_status
+oxv_vault_sign(struct oxv_vault *vault, struct oxv_connection *connection, struct oxv_view message,
+               uint8_t signature[OXV_SIGNATURE_MAX_BYTES], size_t *signature_len,
+               struct oxv_err *err)
+{
+    enum oxv_signature_method method =
+        (enum oxv_signature_method)connection->record.signature_method;
+    /* A connection is the beginning of its row, see struct oxv_row. */
+    struct oxv_row *row = (struct oxv_row *)(void *)connection;
+    struct oxv_writer out = oxv_writer(signature, OXV_SIGNATURE_MAX_BYTES);
+    struct opened opened;
+
+    if (!vault->is_open) {
+        return oxv_fail(err, OXV_E_LOCKED, "the vault is sealed");
+    }
+    enum oxv_status st = open_key(vault, row, &opened, err);
+
+    if (st != OXV_OK) {
+        return st;
+    }
+    st = oxv_signature_method_is_rsa(method)
+             ? sign_rsa(opened.key, rsa_hash(method), message, &out, NULL)
+             : sign_hmac(&vault->mac, method, opened.key, message, &out);
+    oxv_vault_wipe_scratch(vault, opened.used);
     if (st != OXV_OK || out.failed || out.len == 0) {
         return oxv_fail(err, OXV_E_INTERNAL, "connection %llu: OpenSSL cannot sign",
                         (unsigned long long)connection->id);

@@ -123,7 +123,7 @@ oxv_vault_open(const char *dir_path, int dir_fd, struct oxv_vault **out, struct 
     }
     vault->ops = &oxv_store_sqlite;
     vault->scratch = oxv_secret_new(OXV_SCRATCH_BYTES);
-    if (vault->scratch == NULL) {
+    if (vault->scratch == NULL || oxv_shield_init(&vault->shield) != OXV_OK) {
         return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for the vault");
     }
     st = oxv_mac_init(&vault->mac, err);
@@ -150,6 +150,7 @@ oxv_vault_free(struct oxv_vault *vault)
     }
     oxv_keys_done(&vault->keys);
     oxv_secret_free(vault->scratch);
+    oxv_shield_done(&vault->shield);
     oxv_mac_done(&vault->mac);
     oxv_registry_free(vault->rows);
     if (vault->ops != NULL) {
@@ -166,6 +167,7 @@ oxv_vault_lock(struct oxv_vault *vault)
     }
     oxv_keys_done(&vault->keys);
     oxv_vault_wipe_scratch(vault, OXV_SCRATCH_BYTES);
+    oxv_shield_renew(&vault->shield); /* freed memory may still hold what was shielded */
     vault->is_open = false;
     vault->machine_bound = false;
     vault->manifest = (struct oxv_manifest){ 0 };

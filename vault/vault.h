@@ -139,10 +139,11 @@ size_t oxv_vault_count(const struct oxv_vault *vault, enum oxv_table table);
 
 /*
  * The MAC or RSA signature over `message` with the connection's key. The key is opened into locked
- * memory for this one use and wiped; the MAC context is keyed with zeros afterwards.
+ * memory for this one use and wiped; the MAC context is keyed with zeros afterwards. From the first
+ * use on the connection has its MAC key in memory once more, encrypted under a key of this process.
  */
 OXV_MUST_USE enum oxv_status oxv_vault_sign(struct oxv_vault *vault,
-                                            const struct oxv_connection *connection,
+                                            struct oxv_connection *connection,
                                             struct oxv_view message,
                                             uint8_t signature[OXV_SIGNATURE_MAX_BYTES],
                                             size_t *signature_len, struct oxv_err *err);

@@ -32,6 +32,7 @@ struct oxv_vault {
     struct oxv_seal seals[OXV_SEALS_MAX];
     size_t seal_count;
     struct oxv_mac mac;
+    struct oxv_shield shield;   /* for the signing keys in use */
     struct oxv_secret *scratch; /* secret parts are opened here, one at a time, and wiped */
 };
 
