@@ -16,6 +16,12 @@ const struct oxv_option oxv_global_options[] = {
         "allow-unlocked-memory", 0, false, NULL, "go on where memory for secrets cannot be locked" \
     }
 
+#define SERVICE_UID                                                                                \
+    {                                                                                              \
+        "service-uid", 0, false, "N",                                                              \
+            "the user the service runs as, where not root, you or oxvault"                         \
+    }
+
 static const struct oxv_option init_options[] = {
     { "seal", 0, false, "KIND", "what opens the vault: passphrase or keyfile" },
     { "passphrase-file", 0, false, "FILE", "read the passphrase from this file" },
@@ -33,6 +39,7 @@ static const struct oxv_option unseal_options[] = {
     { "passphrase-fd", 0, false, "N", "read the passphrase from this open descriptor" },
     { "keyfile", 0, false, "FILE", "open with this key file" },
     { "seal", 0, false, "ID", "try this seal only (see: seal list)" },
+    SERVICE_UID,
     UNLOCKED_MEMORY,
     { 0 },
 };
@@ -43,6 +50,7 @@ static const struct oxv_option seal_add_options[] = {
     { "existing-passphrase-file", 0, false, "FILE", "a passphrase that opens the vault now" },
     { "existing-passphrase-fd", 0, false, "N", "the same, from an open descriptor" },
     { "existing-keyfile", 0, false, "FILE", "a key file that opens the vault now" },
+    SERVICE_UID,
     UNLOCKED_MEMORY,
     { 0 },
 };
@@ -60,11 +68,13 @@ static const struct oxv_option connection_add_options[] = {
     { "secrets-fd", 0, false, "N", "the same, from an open descriptor" },
     { "private-key-file", 0, false, "PEM", "RSA methods: the private key" },
     { "keep-secrets", 0, false, NULL, "keep both secrets too, sealed (default: the signing key)" },
+    SERVICE_UID,
     UNLOCKED_MEMORY,
     { 0 },
 };
 static const struct oxv_option import_options[] = {
     { "keep-secrets", 0, false, NULL, "keep both secrets too, sealed (default: the signing key)" },
+    SERVICE_UID,
     UNLOCKED_MEMORY,
     { 0 },
 };

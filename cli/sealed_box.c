@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,57 +11,128 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "cli/command.h"
 #include "cli/door.h"
 
 #define PUB_MAX_BYTES  512u
 #define BODY_MAX_BYTES 65536u
+#define SERVICE_USER   "oxvault" /* that packaging makes */
 
-/* Could anybody but root and `owner` have put this here? */
-static bool
-is_trusted(const struct stat *st, uid_t owner)
+/* Whose keys count. */
+struct owners {
+    uid_t uids[4];
+    size_t count;
+};
+
+/* Root, this user, the service's user, and the one that --service-uid names. */
+static enum oxv_exit
+find_owners(const struct oxv_cli *cli, struct owners *out)
 {
-    return (st->st_uid == 0 || st->st_uid == owner) && (st->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+    const char *named = oxv_cli_option(cli, "service-uid");
+    const struct passwd *user = getpwnam(SERVICE_USER);
+    uint64_t uid;
+
+    *out = (struct owners){ .uids = { 0, geteuid() }, .count = 2 };
+    if (user != NULL) {
+        out->uids[out->count++] = user->pw_uid;
+    }
+    if (named == NULL) {
+        return OXV_EXIT_DONE;
+    }
+    if (!oxv_parse_decimal(oxv_view_text(named), UINT32_MAX - 1, &uid)) {
+        return oxv_cli_usage(cli, "this is no uid: %s", named);
+    }
+    out->uids[out->count++] = (uid_t)uid;
+    return OXV_EXIT_DONE;
+}
+
+/* OXV_EXIT_DONE where nobody but these owners can have put there what `st` is of. */
+static enum oxv_exit
+check_trust(const struct oxv_cli *cli, const struct owners *owners, const struct stat *st,
+            const char *path)
+{
+    bool owned = false;
+
+    for (size_t i = 0; i < owners->count; i++) {
+        owned = owned || st->st_uid == owners->uids[i];
+    }
+    if (!owned) {
+        return oxv_cli_fail(
+            cli, OXV_EXIT_FAILED,
+            "%s belongs to uid %u, which is neither root nor you nor the user " SERVICE_USER
+            ": no secret goes to a key from there. If the service "
+            "runs as that user, say so: --service-uid %u",
+            path, (unsigned)st->st_uid, (unsigned)st->st_uid);
+    }
+    if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED,
+                            "others can write to %s (mode %04o): no secret goes to a key from "
+                            "there",
+                            path, (unsigned)(st->st_mode & 07777));
+    }
+    return OXV_EXIT_DONE;
 }
 
 static enum oxv_exit
-open_pub(const struct oxv_cli *cli, int *out)
+open_run(const struct oxv_cli *cli, const struct owners *owners, int *out)
 {
-    OXV_AUTO(oxv_closep) int dir = open(cli->run, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    OXV_AUTO(oxv_closep) int fd = -1;
-    struct stat dir_st;
+    OXV_AUTO(oxv_closep)
+    int dir = open(cli->run, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     struct stat st;
 
-    if (dir < 0 || fstat(dir, &dir_st) != 0) {
+    if (dir < 0 && errno == ENOTDIR) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED,
+                            "%s is a symbolic link, or no directory: name the run directory itself",
+                            cli->run);
+    }
+    if (dir < 0 || fstat(dir, &st) != 0) {
         return oxv_cli_fail(cli, OXV_EXIT_UNREACHABLE,
                             "there is no run directory %s: the service does not run, or elsewhere "
                             "(--run, OXVAULT_RUN)",
                             cli->run);
     }
+    enum oxv_exit code = check_trust(cli, owners, &st, cli->run);
+
+    if (code == OXV_EXIT_DONE) {
+        *out = oxv_fd_take(&dir);
+    }
+    return code;
+}
+
+static enum oxv_exit
+open_pub(const struct oxv_cli *cli, int *out)
+{
+    OXV_AUTO(oxv_closep) int dir = -1;
+    OXV_AUTO(oxv_closep) int fd = -1;
+    struct owners owners;
+    struct stat st;
+    char path[PATH_MAX];
+    enum oxv_exit code = find_owners(cli, &owners);
+
+    code = code == OXV_EXIT_DONE ? open_run(cli, &owners, &dir) : code;
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    if (oxv_format(path, sizeof path, "%s/vault.pub", cli->run) != OXV_OK) {
+        return oxv_cli_usage(cli, "the path of the run directory is too long");
+    }
     fd = openat(dir, "vault.pub", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 && errno == ELOOP) {
         return oxv_cli_fail(cli, OXV_EXIT_FAILED,
-                            "%s/vault.pub is a symbolic link: no secret goes to that key",
-                            cli->run);
+                            "%s is a symbolic link: no secret goes to that key", path);
     }
     if (fd < 0 || fstat(fd, &st) != 0) {
         return oxv_cli_fail(cli, OXV_EXIT_UNREACHABLE,
-                            "there is no readable %s/vault.pub: the service does not run",
-                            cli->run);
+                            "there is no readable %s: the service does not run", path);
     }
-    if (!is_trusted(&dir_st, dir_st.st_uid)) {
-        return oxv_cli_fail(
-            cli, OXV_EXIT_FAILED,
-            "others can write to %s (mode %04o): no secret goes to a key from there", cli->run,
-            (unsigned)(dir_st.st_mode & 07777));
+    if (!S_ISREG(st.st_mode)) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "%s is not a regular file", path);
     }
-    if (!S_ISREG(st.st_mode) || !is_trusted(&st, dir_st.st_uid)) {
-        return oxv_cli_fail(cli, OXV_EXIT_FAILED,
-                            "%s/vault.pub is not a file that only the service can write (owner uid "
-                            "%u, mode %04o): no secret goes to that key",
-                            cli->run, (unsigned)st.st_uid, (unsigned)(st.st_mode & 07777));
+    code = check_trust(cli, &owners, &st, path);
+    if (code == OXV_EXIT_DONE) {
+        *out = oxv_fd_take(&fd);
     }
-    *out = oxv_fd_take(&fd);
-    return OXV_EXIT_DONE;
+    return code;
 }
 
 enum oxv_exit

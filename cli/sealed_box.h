@@ -21,8 +21,9 @@ struct oxv_box_content {
 };
 
 /*
- * Reads RUN/vault.pub. The key counts only from this file, never from a door: no symbolic link,
- * owned by root or by the owner of RUN, neither writable by others.
+ * Reads RUN/vault.pub. The key counts only from this file, never from a door. Neither it nor RUN is
+ * a symbolic link or writable by others; each belongs to root, to this user, to the user oxvault or
+ * to the one that --service-uid names, which every command that comes here must have.
  */
 enum oxv_exit oxv_vault_pub_load(const struct oxv_cli *cli, struct oxv_vault_pub *out);
 

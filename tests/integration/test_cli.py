@@ -15,6 +15,7 @@ import termios
 import pytest
 from support import oauth, process
 from support.credentials import A1, EMPLOYEE_URL
+from support.fake_door import FakeDoor, ok
 from support.service import private_file, public_directory
 
 DONE, FAILED, USAGE, DENIED, LOCKED, NOT_FOUND, VERIFY, UNREACHABLE = 0, 1, 2, 3, 4, 5, 6, 8
@@ -156,8 +157,11 @@ def test_a_sealed_service_is_exit_4_and_says_what_to_do(acme):
 
 @pytest.mark.parametrize("spoil, says", [
     (lambda pub: (pub.rename(f"{pub}.real"), pub.symlink_to(f"{pub}.real")), "is a symbolic link"),
-    (lambda pub: pub.chmod(0o664), "is not a file that only the service can write"),
+    (lambda pub: pub.chmod(0o664), "others can write to"),
     (lambda pub: pub.parent.chmod(0o777), "others can write to"),
+    (lambda pub: (pub.unlink(), pub.mkdir()), "is not a regular file"),
+    (lambda pub: (pub.parent.rename(f"{pub.parent}.real"), pub.parent.symlink_to(f"{pub.parent}.real")),
+     "is a symbolic link, or no directory"),
     (lambda pub: pub.write_text("oxvault-vault-pub/1 x y\n"), "vault.pub"),
 ])
 def test_no_secret_goes_to_a_key_that_others_could_have_placed(service, spoil, says):
@@ -173,7 +177,52 @@ def test_no_secret_goes_to_a_key_of_another_user(service, other_uids):
     os.chown(service.run / "vault.pub", other_uids[0], -1)
     text = refused(service, FAILED, "connection", "add", "acme", *NETSUITE, "--secrets-file",
                    secrets_file(service))
-    assert f"owner uid {other_uids[0]}" in text
+    assert f"vault.pub belongs to uid {other_uids[0]}, which is neither root nor you" in text
+    assert f"--service-uid {other_uids[0]}" in text
+    assert names(service) == []
+
+
+@pytest.mark.root
+def test_nothing_secret_is_sent_to_a_service_of_another_user(service, other_uids):
+    """All of it is that user's: run directory, key and door. Only --service-uid makes it good."""
+    stranger = other_uids[0]
+    run = service.base / "theirs"
+    run.mkdir(mode=0o755)
+    pub = run / "vault.pub"
+    pub.write_text((service.run / "vault.pub").read_text())
+    pub.chmod(0o644)
+    seals = [{"id": 1, "kind": "keyfile"}]
+    health = json.dumps({"state": "sealed", "seals": seals})
+
+    def answer(target, body):
+        return ok(json.dumps({"seals": seals}) if "seals" in target else health)
+
+    door = FakeDoor(run / "admin.sock", answer)
+    for path in (run, pub, run / "admin.sock"):
+        os.chown(path, stranger, stranger)
+    lines = private_file(service.base / "lines", line(1) + "\n")
+    commands = [
+        ("connection", "add", "acme", *NETSUITE, "--secrets-file", secrets_file(service)),
+        ("connection", "import", lines),
+        ("unseal", "--keyfile", service.secret_file),
+        ("seal", "add", "keyfile", "--keyfile", service.base / "k2", "--existing-keyfile", service.secret_file),
+    ]
+    def command_there(*command):
+        return subprocess.run([str(word) for word in (service.build.oxvault, "--run", run, *command)],
+                              capture_output=True, text=True, check=False, timeout=60)
+
+    for command in commands:
+        done = command_there(*command)
+        assert done.returncode == FAILED, done
+        assert f"{run} belongs to uid {stranger}, which is neither root nor you" in done.stderr
+        assert {method for method, _, _ in door.requests} <= {"GET"}, command
+    for command in commands:
+        command_there(*command, "--service-uid", stranger)
+        assert door.requests[-1][:2] == ("POST", "/v1/admin/challenge"), command
+    asked = len(door.requests)
+    assert command_there(*commands[0], "--service-uid", other_uids[1]).returncode == FAILED
+    assert len(door.requests) == asked
+    door.close()
 
 
 def test_no_secret_goes_to_a_key_of_another_vault(service, make_service):
