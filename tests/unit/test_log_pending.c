@@ -227,6 +227,173 @@ an_open_handle_notices_that_the_file_was_cleared(void **state)
     file_bytes_done(&text);
 }
 
+/* Writes log/pending as somebody would who can write there: any entry, and the count. */
+static void
+forge_pending(const struct log_fixture *f, const struct oxv_entry *entry, uint64_t counted)
+{
+    uint8_t buffer[4096];
+    struct oxv_writer w = oxv_writer(buffer, sizeof buffer);
+
+    oxv_write_text(&w, "OXVPEND1");
+    oxv_write_u64(&w, counted);
+    size_t begin = oxv_write_begin32(&w);
+
+    oxv_fields_encode(&w, &oxv_entry_shape, entry);
+    oxv_write_end32(&w, begin);
+    assert_false(w.failed);
+    write_whole(f->fd, PENDING, oxv_view(buffer, w.len));
+}
+
+/* Must this entry be taken over, or refused and counted? Then it must not be in the log. */
+static void
+must_judge(const struct log_fixture *f, const struct oxv_entry *entry, bool is_taken)
+{
+    struct file_bytes before = read_whole(f->fd, TEST_SEGMENT);
+    struct file_bytes text;
+    char type[64];
+
+    (void)snprintf(type, sizeof type, "\"type\":\"%s\"", oxv_entry_type_name(entry->type));
+    forge_pending(f, entry, 0);
+    assert_int_equal(drain(f, &text), 1);
+    const char *added = (const char *)text.data + before.len;
+
+    if (is_taken != (strstr(added, "\"reason\":\"refused: ") == NULL)) {
+        fail_msg("type %s outcome %ju: %s", type, (uintmax_t)entry->outcome, added);
+    }
+    if (is_taken) {
+        assert_non_null(strstr(added, type));
+        assert_non_null(strstr(added, "\"unsigned_since\":"));
+    } else {
+        assert_non_null(strstr(added, "\"type\":\"log.pending\""));
+        assert_non_null(strstr(added, "\"count\":1,"));
+        assert_null(strstr(added, "\"unsigned_since\":"));
+    }
+    file_bytes_done(&before);
+    file_bytes_done(&text);
+}
+
+static bool
+is_one_of(uint64_t type, const uint64_t types[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (types[i] == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+of_each_type_only_what_happens_while_sealed_is_taken(void **state)
+{
+    struct log_fixture *f = *state;
+    static const uint64_t always[] = {
+        OXV_ENTRY_SERVICE_START, OXV_ENTRY_SERVICE_STOP, OXV_ENTRY_CLOCK_STEP,
+        OXV_ENTRY_VAULT_LOCK,    OXV_ENTRY_PEER,         OXV_ENTRY_FRONTEND,
+        OXV_ENTRY_LOG_PENDING,
+    };
+    static const uint64_t never[] = {
+        OXV_ENTRY_LOG_GENESIS, OXV_ENTRY_LOG_EPOCH,   OXV_ENTRY_LOG_RECOVERY,  OXV_ENTRY_LOG_READ,
+        OXV_ENTRY_LOG_EXPORT,  OXV_ENTRY_CHANGE_DONE, OXV_ENTRY_CHANGE_UNDONE,
+    };
+
+    for (uint64_t type = 1; type < OXV_ENTRY_TYPE_END; type++) {
+        for (uint64_t outcome = 0; outcome <= OXV_OUTCOME_FAILED; outcome++) {
+            struct oxv_entry entry = { .type = type, .outcome = outcome, .happened_us = 1 };
+            bool is_refusal = outcome == OXV_OUTCOME_DENIED || outcome == OXV_OUTCOME_FAILED;
+            bool is_taken = is_one_of(type, always, sizeof always / sizeof always[0]) ||
+                            (!is_one_of(type, never, sizeof never / sizeof never[0]) && is_refusal);
+
+            must_judge(f, &entry, is_taken);
+        }
+    }
+}
+
+static void
+an_event_that_tells_of_records_or_keys_is_refused(void **state)
+{
+    struct log_fixture *f = *state;
+    static struct oxv_entry entries[7];
+    struct oxv_view text = oxv_view_text("ab");
+
+    for (size_t i = 0; i < 7; i++) {
+        entries[i] = (struct oxv_entry){ .type = OXV_ENTRY_CALLER_ADD,
+                                         .outcome = OXV_OUTCOME_DENIED,
+                                         .happened_us = 1 };
+    }
+    must_judge(f, &entries[0], true);
+    entries[0].cfg = 1;
+    entries[1].cfg_digest = text;
+    entries[2].next_key = text;
+    entries[3].origin = text;
+    entries[4].vault = text;
+    entries[5].node = text;
+    entries[6].unsigned_since = text;
+    for (size_t i = 0; i < 7; i++) {
+        must_judge(f, &entries[i], false);
+
+        struct oxv_log_pending *pending = open_pending(f);
+        struct oxv_err err;
+        struct file_bytes log;
+
+        assert_int_equal(oxv_log_pending_add(pending, &entries[i], &err), OXV_OK);
+        oxv_log_pending_free(pending);
+        struct file_bytes file = read_whole(f->fd, PENDING);
+
+        assert_int_equal(file.len, 16); /* only the count */
+        assert_int_equal(file.data[15], 1);
+        assert_int_equal(drain(f, &log), 1);
+        file_bytes_done(&file);
+        file_bytes_done(&log);
+    }
+}
+
+/* The rollback: a forged change entry must not tell the vault which records are the newest. */
+static void
+a_forged_change_does_not_move_the_log_s_view_of_the_records(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_entry change = { .type = OXV_ENTRY_CALLER_ADD,
+                                .outcome = OXV_OUTCOME_ALLOWED,
+                                .cfg = 7,
+                                .cfg_digest = oxv_view_text("77"),
+                                .happened_us = 1 };
+    struct oxv_entry forged = change;
+    struct oxv_log *log = open_log(f, &opened);
+    struct file_bytes text;
+
+    (void)append(log, &change);
+    commit_signs(log, 1);
+    oxv_log_free(log);
+    forged.cfg = 3;
+    forged.cfg_digest = oxv_view_text("33");
+    forge_pending(f, &forged, 0);
+    assert_int_equal(drain(f, &text), 1);
+    file_bytes_done(&text);
+    oxv_log_free(open_log(f, &opened));
+    assert_int_equal(opened.last_cfg, 7);
+    assert_string_equal(opened.last_cfg_digest, "77");
+}
+
+static void
+a_count_of_all_ones_stays_at_the_highest(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_entry never = { .type = OXV_ENTRY_LOG_READ, .happened_us = 1 };
+    struct file_bytes text;
+    struct oxv_err err;
+
+    forge_pending(f, &never, UINT64_MAX);
+    struct oxv_log_pending *pending = open_pending(f);
+
+    assert_int_equal(oxv_log_pending_add(pending, &never, &err), OXV_OK);
+    oxv_log_pending_free(pending);
+    assert_int_equal(drain(f, &text), 2);
+    assert_non_null(strstr((char *)text.data, "\"count\":9007199254740991,"));
+    file_bytes_done(&text);
+}
+
 int
 main(void)
 {
@@ -240,6 +407,10 @@ main(void)
         TEST(every_cut_keeps_the_whole_records_and_counts_the_torn_one),
         TEST(a_damaged_record_is_skipped_and_counted),
         TEST(an_open_handle_notices_that_the_file_was_cleared),
+        TEST(of_each_type_only_what_happens_while_sealed_is_taken),
+        TEST(an_event_that_tells_of_records_or_keys_is_refused),
+        TEST(a_forged_change_does_not_move_the_log_s_view_of_the_records),
+        TEST(a_count_of_all_ones_stays_at_the_highest),
     };
 
     if (oxv_secret_setup(OXV_SECRET_MEMORY_SODIUM, true, NULL) != OXV_OK) {

@@ -404,11 +404,41 @@ a_line_that_is_too_long_is_found(void **state)
     must_find(h, "bad_entry", 1);
 }
 
+static void
+unsigned_since_in_an_entry_that_cannot_have_waited_is_a_fault(void **state)
+{
+    struct hand *h = *state;
+    struct findings found;
+    struct oxv_entry change = { .type = OXV_ENTRY_CALLER_ADD,
+                                .outcome = OXV_OUTCOME_ALLOWED,
+                                .unsigned_since = oxv_view_text("2026-01-02T03:04:05.678901Z") };
+
+    begin_hand(h);
+    add_entry(h, &change, 0);
+    add_commit(h, 0, 0);
+    must_find(h, "bad_pending", 1);
+    h->len = 0;
+    h->tree = (struct oxv_tree){ 0 };
+    change.outcome = OXV_OUTCOME_DENIED;
+    begin_hand(h);
+    add_entry(h, &change, 0);
+    add_commit(h, 0, 0);
+    assert_int_equal(verify_hand(h, &found), OXV_OK);
+    h->len = 0;
+    h->tree = (struct oxv_tree){ 0 };
+    change.cfg = 1;
+    begin_hand(h);
+    add_entry(h, &change, 0);
+    add_commit(h, 0, 0);
+    must_find(h, "bad_pending", 1);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_hand, remove_hand)
+        TEST(unsigned_since_in_an_entry_that_cannot_have_waited_is_a_fault),
         TEST(a_good_log_passes_and_the_verdict_tells_what_was_checked),
         TEST(every_flipped_bit_is_found_in_its_group),
         TEST(every_cut_but_one_after_a_commit_is_a_torn_tail),

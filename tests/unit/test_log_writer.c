@@ -188,6 +188,31 @@ an_entry_that_cannot_be_written_leaves_the_group_as_it_was(void **state)
 }
 
 static void
+the_writer_adds_nothing_that_its_own_reader_refuses(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    struct oxv_entry entries[4] = { genesis_entry(), sign_entry(), sign_entry(), sign_entry() };
+    uint64_t index = 99;
+
+    entries[1].type = OXV_ENTRY_LOG_EPOCH;
+    entries[2].next_key = oxv_view_text(f->vkey);
+    entries[3].unsigned_since =
+        oxv_view_text("2026-01-02T03:04:05.678901Z"); /* of an allowed one */
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(oxv_log_append(log, &entries[i], &index), OXV_E_USAGE);
+    }
+    assert_int_equal(index, 99);
+    assert_int_equal(oxv_log_waiting(log), 0);
+    commit_signs(log, 1);
+    assert_int_equal(oxv_log_size(log), 2);
+    oxv_log_free(log);
+    must_verify(f);
+    oxv_log_free(open_log(f, &opened));
+}
+
+static void
 a_group_is_split_where_a_segment_ends(void **state)
 {
     struct log_fixture *f = *state;
@@ -434,6 +459,7 @@ main(void)
         TEST(another_key_origin_or_key_file_is_refused),
         TEST(the_key_file_of_another_log_is_refused),
         TEST(an_entry_that_cannot_be_written_leaves_the_group_as_it_was),
+        TEST(the_writer_adds_nothing_that_its_own_reader_refuses),
         TEST(a_group_is_split_where_a_segment_ends),
         TEST(a_log_that_ends_with_its_segment_goes_on_in_a_new_one),
         TEST(a_deleted_segment_stops_the_log),

@@ -92,10 +92,20 @@ check_epoch_end(struct oxv_chain *chain, const struct oxv_entry_line *line,
     return OXV_OK;
 }
 
+/* What waited in log/pending was not authenticated there. */
+static enum oxv_status
+check_waited(const struct oxv_entry *entry, struct oxv_chain_fault *fault)
+{
+    if (entry->unsigned_since.len > 0 && !oxv_entry_may_wait(entry)) {
+        return refuse(fault, "bad_pending", "unsigned_since in an entry that cannot have waited");
+    }
+    return OXV_OK;
+}
+
 static void
 track_change(struct oxv_chain_cfg *cfg, const struct oxv_entry *entry)
 {
-    if (entry->cfg == 0) {
+    if (entry->cfg == 0 || entry->unsigned_since.len > 0) {
         return;
     }
     if (entry->type == OXV_ENTRY_CHANGE_DONE) {
@@ -141,6 +151,9 @@ feed_entry(struct oxv_chain *chain, struct oxv_view text, struct oxv_chain_fault
     }
     if (st == OXV_OK) {
         st = check_epoch_end(chain, &line, fault);
+    }
+    if (st == OXV_OK) {
+        st = check_waited(&line.entry, fault);
     }
     if (st != OXV_OK) {
         return st;

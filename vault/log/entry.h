@@ -123,6 +123,15 @@ void oxv_entry_write(struct oxv_writer *w, const struct oxv_entry *entry,
                      const struct oxv_entry_place *place);
 
 /*
+ * Can this be an event while sealed, one that waited in log/pending? That file is not
+ * authenticated, so the log takes over only what the service itself writes there: starts, stops,
+ * clock steps, locks, peers, frontends and counts; unseals, signatures, admin requests and changes
+ * only where they were refused or failed; and nothing that tells of the vault's records or of the
+ * log's keys (cfg, cfg_digest, next_key, origin, vault, node). Does not look at unsigned_since.
+ */
+bool oxv_entry_may_wait(const struct oxv_entry *entry);
+
+/*
  * A line as read back. Views borrow the line and hold the text between the quotes as it stands, so
  * a quote or backslash still has its backslash. happened_us stays 0.
  */

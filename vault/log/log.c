@@ -161,11 +161,26 @@ place_of(const struct oxv_log *log, const struct oxv_entry *entry)
     };
 }
 
+/* Is it one that the readers' rules (chain.c) refuse at this place? There is no second epoch yet.
+ */
+static bool
+is_against_the_rules(const struct oxv_log *log, const struct oxv_entry *entry)
+{
+    bool is_first = log->next_tree.size == 0;
+
+    return is_first != (entry->type == OXV_ENTRY_LOG_GENESIS) ||
+           entry->type == OXV_ENTRY_LOG_EPOCH || entry->next_key.len > 0 ||
+           (entry->unsigned_since.len > 0 && !oxv_entry_may_wait(entry));
+}
+
 enum oxv_status
 oxv_log_append(struct oxv_log *log, const struct oxv_entry *entry, uint64_t *index)
 {
     if (log->broken) {
         return OXV_E_IO;
+    }
+    if (is_against_the_rules(log, entry)) {
+        return OXV_E_USAGE;
     }
     if (log->part_count >= OXV_LOG_GROUP_MAX_PARTS - 1) {
         return OXV_E_LIMIT;

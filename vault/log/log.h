@@ -62,9 +62,16 @@ void oxv_log_free(struct oxv_log *log);
  * Adds an entry to the open group; nothing is written yet. Gives it seq, time and mono_us; seq and
  * time never decrease, mono_us not within one boot id (a machine that starts again counts from 0).
  * *index is its leaf index.
+ *
+ *   OXV_E_USAGE   a reader would refuse the entry here: log.genesis that is not entry 0, log.epoch
+ *                 or a next_key (no second epoch is made yet), or unsigned_since in an entry that
+ *                 cannot have waited (oxv_entry_may_wait())
  *   OXV_E_LIMIT   oxv_entry_write() refuses the entry (too long, or a text that is not
- * well-formed), or the group holds more than 4,000,000 entries OXV_E_MEMORY  no memory for the
- * group OXV_E_IO      the log is broken On failure nothing was added.
+ *                 well-formed), or the group holds more than 4,000,000 entries
+ *   OXV_E_MEMORY  no memory for the group
+ *   OXV_E_IO      the log is broken
+ *
+ * On failure nothing was added.
  */
 OXV_MUST_USE enum oxv_status oxv_log_append(struct oxv_log *log, const struct oxv_entry *entry,
                                             uint64_t *index);
@@ -109,17 +116,19 @@ OXV_MUST_USE enum oxv_status oxv_log_pending_open(int vault_fd, struct oxv_log_p
 void oxv_log_pending_free(struct oxv_log_pending *pending);
 /*
  * Durable when it returns OXV_OK. Without a happened_us the event happened now. An event that the
- * file cannot hold (full, or a member outside of oxv_entry_shape) is counted.
+ * file cannot hold (full, or a member outside of oxv_entry_shape), or that cannot happen while
+ * sealed (oxv_entry_may_wait()), is counted.
  */
 OXV_MUST_USE enum oxv_status oxv_log_pending_add(struct oxv_log_pending *pending,
                                                  const struct oxv_entry *entry,
                                                  struct oxv_err *err);
 /*
  * After unseal: appends what waits there to the open group, marked `unsigned_since` with the time
- * of the event, and one log.pending entry with a count for what was only counted or is damaged.
- * *count is how many entries were appended; 0 where there is no such file. The file is emptied by
- * oxv_log_pending_clear() once the group is committed; a kill between the two repeats the entries,
- * it never loses one.
+ * of the event, and one log.pending entry with a count for what was only counted or is damaged. The
+ * file is not authenticated: a record that the service itself does not write there is not taken
+ * over but counted in a log.pending entry of its own. *count is how many entries were appended; 0
+ * where there is no such file. The file is emptied by oxv_log_pending_clear() once the group is
+ * committed; a kill between the two repeats the entries, it never loses one.
  */
 OXV_MUST_USE enum oxv_status oxv_log_pending_append(int vault_fd, struct oxv_log *log,
                                                     size_t *count, struct oxv_err *err);

@@ -9,7 +9,8 @@
  *
  * Integers are big-endian. The file is not authenticated, so a damaged part is no error: it is
  * counted. A record whose frame is whole but whose fields are not is skipped; an unfinished frame
- * ends the file.
+ * ends the file. A record that the service does not write while sealed (oxv_entry_may_wait()) is
+ * refused and counted apart: somebody else wrote it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +51,13 @@ struct contents {
     uint64_t whole;   /* bytes up to the unfinished end */
 };
 
+/* The header may hold any number: it stops at the highest. */
+static uint64_t
+one_more(uint64_t counted)
+{
+    return counted < UINT64_MAX ? counted + 1 : counted;
+}
+
 static struct contents
 examine(struct oxv_view file)
 {
@@ -69,7 +77,7 @@ examine(struct oxv_view file)
     c.records = r.left;
     while (oxv_read_view32(&r, &record)) {
     }
-    c.counted += oxv_reader_at_end(&r) ? 0 : 1;
+    c.counted = oxv_reader_at_end(&r) ? c.counted : one_more(c.counted);
     c.records.len -= r.left.len;
     c.whole = file.len - r.left.len;
     return c;
@@ -171,6 +179,13 @@ oxv_log_pending_open(int vault_fd, struct oxv_log_pending **out, struct oxv_err 
     return st;
 }
 
+/* Is it what the service writes while sealed, as it writes it? */
+static bool
+may_wait(const struct oxv_entry *entry)
+{
+    return oxv_entry_may_wait(entry) && entry->unsigned_since.len == 0;
+}
+
 /* Has oxv_log_pending_clear() emptied the file since? */
 static enum oxv_status
 notice_clear(struct oxv_log_pending *pending, struct oxv_err *err)
@@ -204,8 +219,8 @@ oxv_log_pending_add(struct oxv_log_pending *pending, const struct oxv_entry *ent
 
     oxv_fields_encode(&w, &oxv_entry_shape, &stamped);
     oxv_write_end32(&w, begin);
-    if (w.failed || pending->size + w.len > FILE_MAX_BYTES) {
-        return write_counter(pending, pending->counted + 1, err);
+    if (w.failed || !may_wait(entry) || pending->size + w.len > FILE_MAX_BYTES) {
+        return write_counter(pending, one_more(pending->counted), err);
     }
     st = write_at(pending->fd, oxv_view(buffer, w.len), pending->size, err);
     if (st == OXV_OK) {
@@ -224,22 +239,30 @@ append_record(struct oxv_log *log, struct oxv_view record)
     if (oxv_fields_decode(record, &oxv_entry_shape, &entry, NULL) != OXV_OK) {
         return OXV_E_FORMAT;
     }
+    if (!may_wait(&entry)) {
+        return OXV_E_FORGED;
+    }
     oxv_format_timestamp(entry.happened_us, since);
     entry.unsigned_since = oxv_view_text(since);
     return oxv_log_append(log, &entry, &index);
 }
 
+/* One entry for events of which only the number is left. */
 static enum oxv_status
-append_counted(struct oxv_log *log, uint64_t counted)
+append_counted(struct oxv_log *log, uint64_t counted, const char *reason, size_t *appended)
 {
     struct oxv_entry entry = {
         .type = OXV_ENTRY_LOG_PENDING,
         .outcome = OXV_OUTCOME_FAILED,
         .count = counted < OXV_LOG_INTEGER_MAX ? counted : OXV_LOG_INTEGER_MAX,
-        .reason = oxv_view_text("events while sealed that were only counted"),
+        .reason = oxv_view_text(reason),
     };
     uint64_t index;
 
+    if (counted == 0) {
+        return OXV_OK;
+    }
+    ++*appended;
     return oxv_log_append(log, &entry, &index);
 }
 
@@ -249,6 +272,7 @@ append_all(struct oxv_log *log, const struct contents *c, size_t *count)
     struct oxv_reader r = oxv_reader(c->records);
     struct oxv_view record;
     uint64_t counted = c->counted;
+    uint64_t refused = 0;
     size_t appended = 0;
 
     while (oxv_read_view32(&r, &record)) {
@@ -257,21 +281,25 @@ append_all(struct oxv_log *log, const struct contents *c, size_t *count)
         if (st == OXV_OK) {
             appended++;
         } else if (st == OXV_E_FORMAT || st == OXV_E_LIMIT) {
-            counted++;
+            counted = one_more(counted);
+        } else if (st == OXV_E_FORGED) {
+            refused++;
         } else {
             return st;
         }
     }
-    if (counted > 0) {
-        enum oxv_status st = append_counted(log, counted);
+    enum oxv_status st =
+        append_counted(log, counted, "events while sealed that were only counted", &appended);
 
-        if (st != OXV_OK) {
-            return st;
-        }
-        appended++;
+    if (st == OXV_OK) {
+        st = append_counted(log, refused,
+                            "refused: records in log/pending that the service does not write there",
+                            &appended);
     }
-    *count = appended;
-    return OXV_OK;
+    if (st == OXV_OK) {
+        *count = appended;
+    }
+    return st;
 }
 
 enum oxv_status
