@@ -335,11 +335,14 @@ put_digits(char *at, size_t count, uint64_t value)
 void
 oxv_format_timestamp(uint64_t time_us, char out[OXV_TIMESTAMP_BYTES])
 {
+    if (time_us > OXV_TIMESTAMP_MAX_US) {
+        time_us = OXV_TIMESTAMP_MAX_US;
+    }
     time_t seconds = (time_t)(time_us / 1000000u);
     struct tm tm;
 
-    if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year > 9999 - 1900) {
-        oxv_bug("time stamp beyond the year 9999");
+    if (gmtime_r(&seconds, &tm) == NULL) {
+        oxv_bug("gmtime_r fails on a year of four digits");
     }
     const struct {
         size_t count;
@@ -461,7 +464,8 @@ oxv_parse_timestamp(struct oxv_view text, uint64_t *time_us)
     tm.tm_mon -= 1;
     int64_t seconds = (int64_t)timegm(&tm) - offset_s;
 
-    if (tm.tm_mday != day || seconds < 0) { /* the 31st of April became the 1st of May */
+    if (tm.tm_mday != day || seconds < 0 || /* the 31st of April became the 1st of May */
+        seconds > (int64_t)(OXV_TIMESTAMP_MAX_US / 1000000u)) {
         return false;
     }
     *time_us = (uint64_t)seconds * 1000000u + fraction_us;

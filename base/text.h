@@ -5,7 +5,8 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-#define OXV_TIMESTAMP_BYTES 28u /* "2026-01-02T03:04:05.678901Z" and its NUL */
+#define OXV_TIMESTAMP_BYTES  28u /* "2026-01-02T03:04:05.678901Z" and its NUL */
+#define OXV_TIMESTAMP_MAX_US UINT64_C(253402300799999999) /* the last one of the year 9999 */
 
 /* snprintf that fails with OXV_E_LIMIT instead of cutting; `out` then holds "". */
 OXV_MUST_USE enum oxv_status oxv_format(char *out, size_t out_size, const char *fmt, ...)
@@ -46,11 +47,14 @@ OXV_MUST_USE bool oxv_parse_base64(struct oxv_view text, uint8_t *out, size_t ou
  */
 void oxv_write_json_string(struct oxv_writer *w, struct oxv_view text);
 
-/* RFC 3339, UTC, six decimals. `time_us` counts microseconds since 1970. */
+/*
+ * RFC 3339, UTC, six decimals. `time_us` counts microseconds since 1970; one beyond
+ * OXV_TIMESTAMP_MAX_US, which the form cannot hold, is written as that one.
+ */
 void oxv_format_timestamp(uint64_t time_us, char out[OXV_TIMESTAMP_BYTES]);
 /*
  * RFC 3339 with Z or an offset, 0 to 6 decimals, or a date alone (midnight UTC). False on anything
- * else, and before 1970.
+ * else, before 1970, and after 9999 (in UTC, the offset taken off).
  */
 OXV_MUST_USE bool oxv_parse_timestamp(struct oxv_view text, uint64_t *time_us);
 

@@ -297,6 +297,12 @@ oxv_grant_check(const struct oxv_grant_record *record, struct oxv_err *err)
     if (record->kinds == 0 || (record->kinds & ~(uint64_t)OXV_KIND_ALL) != 0) {
         return oxv_fail(err, OXV_E_USAGE, "kinds: none, or one that is unknown");
     }
+    if (record->not_before_us > OXV_TIMESTAMP_MAX_US) {
+        return oxv_fail(err, OXV_E_USAGE, "not_before_us: after the year 9999");
+    }
+    if (record->not_after_us > OXV_TIMESTAMP_MAX_US) {
+        return oxv_fail(err, OXV_E_USAGE, "not_after_us: after the year 9999");
+    }
     if (record->not_before_us != 0 && record->not_after_us != 0 &&
         record->not_before_us >= record->not_after_us) {
         return oxv_fail(err, OXV_E_USAGE, "not_after_us: not later than not_before_us");

@@ -97,8 +97,8 @@ struct oxv_grant_record {
     uint64_t kinds;         /* bits of enum oxv_kind */
     uint64_t rate_count;    /* signatures per rate_period_s; 0: unlimited */
     uint64_t rate_period_s; /* 1, 60 or 3600 */
-    uint64_t not_before_us; /* 0: open */
-    uint64_t not_after_us;
+    uint64_t not_before_us; /* up to OXV_TIMESTAMP_MAX_US; 0: open */
+    uint64_t not_after_us;  /* likewise */
     uint64_t created_us;
     struct oxv_view methods; /* LIST, upper case; empty: any */
     struct oxv_view paths;   /* LIST of globs; empty: no path, so oauth1 never matches */

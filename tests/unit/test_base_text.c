@@ -275,6 +275,21 @@ time_stamps_are_written_as_rfc_3339(void **state)
 }
 
 static void
+a_time_beyond_the_last_is_written_as_the_last(void **state)
+{
+    static const uint64_t beyond[] = { OXV_TIMESTAMP_MAX_US + 1, UINT64_C(253402387139000000),
+                                       (uint64_t)INT64_MAX, UINT64_MAX };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof beyond / sizeof beyond[0]; i++) {
+        char text[OXV_TIMESTAMP_BYTES];
+
+        oxv_format_timestamp(beyond[i], text);
+        assert_string_equal(text, "9999-12-31T23:59:59.999999Z");
+    }
+}
+
+static void
 time_stamps_are_read_with_offsets_fractions_and_dates(void **state)
 {
     static const struct {
@@ -287,6 +302,11 @@ time_stamps_are_read_with_offsets_fractions_and_dates(void **state)
         { "1970-01-01T00:00:00.000001Z", 1 },
         { "1970-01-01T02:00:00+01:30", UINT64_C(1800000000) },
         { "1970-01-01T00:00:00-00:30", UINT64_C(1800000000) },
+        { "9999-12-31T23:59:59.999999Z", OXV_TIMESTAMP_MAX_US },
+        { "9999-12-31T23:59:59.999999+00:00", OXV_TIMESTAMP_MAX_US },
+        { "9999-12-31T23:59:59.999999-00:00", OXV_TIMESTAMP_MAX_US },
+        { "9999-12-31T22:59:59.999999-01:00", OXV_TIMESTAMP_MAX_US },
+        { "9999-12-31T23:59:59+23:59", UINT64_C(253402214459000000) },
     };
     static const char *const bad[] = {
         "",
@@ -312,6 +332,9 @@ time_stamps_are_read_with_offsets_fractions_and_dates(void **state)
         "1970-1-1",
         "1969-12-31T23:00:00-02:00", /* the year alone says no */
         "1970-01-01T00:00:00+01:00", /* before 1970 */
+        "9999-12-31T23:59:59-23:59", /* after 9999 */
+        "9999-12-31T23:59:00-00:01",
+        "9999-12-31T23:00:00-01:00",
     };
 
     (void)state;
@@ -380,6 +403,7 @@ main(void)
         cmocka_unit_test(base64_round_trips_every_byte),
         cmocka_unit_test(json_strings_follow_rfc_8785),
         cmocka_unit_test(time_stamps_are_written_as_rfc_3339),
+        cmocka_unit_test(a_time_beyond_the_last_is_written_as_the_last),
         cmocka_unit_test(time_stamps_are_read_with_offsets_fractions_and_dates),
     };
 

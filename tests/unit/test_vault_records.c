@@ -257,6 +257,15 @@ grants_have_rates_times_and_kinds_in_bounds(void **state)
     check_grant(&grant, "not_after_us:");
     grant.not_after_us = 6;
     check_grant(&grant, NULL);
+    grant.not_after_us = OXV_TIMESTAMP_MAX_US;
+    check_grant(&grant, NULL);
+    grant.not_after_us++;
+    check_grant(&grant, "not_after_us:");
+    grant.not_after_us = 0;
+    grant.not_before_us = OXV_TIMESTAMP_MAX_US;
+    check_grant(&grant, NULL);
+    grant.not_before_us++;
+    check_grant(&grant, "not_before_us:");
 }
 
 static void

@@ -37,7 +37,6 @@ static const char *const type_names[OXV_ENTRY_TYPE_END] = {
 
 #define TEXT_MAX_BYTES 1024u
 #define PATH_MAX_BYTES 8192u
-#define TIME_MAX_US    UINT64_C(253402300799999999) /* the last microsecond of the year 9999 */
 
 #define U64_FIELD(tag, member, max)                                                                \
     OXV_FIELD(struct oxv_entry, member, tag, OXV_FIELD_U64, false, 1, max)
@@ -56,7 +55,7 @@ static const struct oxv_field entry_fields[] = {
     U64_FIELD(9, grant_version, OXV_LOG_INTEGER_MAX),
     U64_FIELD(10, cfg, OXV_LOG_INTEGER_MAX),
     U64_FIELD(11, count, OXV_LOG_INTEGER_MAX),
-    U64_FIELD(12, happened_us, TIME_MAX_US),
+    U64_FIELD(12, happened_us, OXV_TIMESTAMP_MAX_US),
     TEXT_FIELD(13, code, TEXT_MAX_BYTES),
     TEXT_FIELD(14, caller, TEXT_MAX_BYTES),
     TEXT_FIELD(15, door, TEXT_MAX_BYTES),
@@ -192,7 +191,7 @@ write_time(struct oxv_writer *w, uint64_t time_us)
 {
     char text[OXV_TIMESTAMP_BYTES];
 
-    if (time_us > TIME_MAX_US) {
+    if (time_us > OXV_TIMESTAMP_MAX_US) {
         w->failed = true;
         return;
     }
