@@ -6,6 +6,7 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "vault/log/log.h"
 #include "vault/vault_impl.h"
 
 /* The path of vault.db below dir_path, without symbolic links; SQLite refuses those. */
@@ -283,31 +284,49 @@ oxv_vault_machine_hash(const struct oxv_vault_binding *binding, struct oxv_view 
     return true;
 }
 
+static enum oxv_status
+refuse_same_change(uint64_t counter, struct oxv_err *err)
+{
+    return oxv_fail(err, OXV_E_FORGED,
+                    "the vault and its log disagree: both are at change %llu, but it is not the "
+                    "same change: one was put back or replaced",
+                    (unsigned long long)counter);
+}
+
+/* Did a kill come between the log and the database: are the records those before the change? */
+static bool
+is_one_behind(const struct oxv_vault *vault, const char *digest,
+              const struct oxv_log_opened *logged)
+{
+    return vault->manifest.counter + 1 == logged->last_cfg &&
+           logged->last_done_cfg < logged->last_cfg &&
+           vault->manifest.counter == logged->before_cfg &&
+           oxv_view_is(oxv_view_text(digest), logged->before_cfg_digest);
+}
+
 enum oxv_status
-oxv_vault_compare_log(const struct oxv_vault *vault, uint64_t last_cfg, const char *last_cfg_digest,
-                      uint64_t last_done_cfg, enum oxv_log_agreement *out, struct oxv_err *err)
+oxv_vault_compare_log(const struct oxv_vault *vault, const struct oxv_log_opened *logged,
+                      enum oxv_log_agreement *out, struct oxv_err *err)
 {
     uint64_t counter = vault->manifest.counter;
     char digest[65];
 
     oxv_vault_digest_hex(vault, digest);
-    if (counter == last_cfg && oxv_view_is(oxv_view_text(digest), last_cfg_digest)) {
-        *out = last_done_cfg < last_cfg ? OXV_AGREES_NOT_DONE : OXV_AGREES;
+    if (counter == logged->last_cfg &&
+        oxv_view_is(oxv_view_text(digest), logged->last_cfg_digest)) {
+        *out = logged->last_done_cfg < logged->last_cfg ? OXV_AGREES_NOT_DONE : OXV_AGREES;
         return OXV_OK;
     }
-    if (counter == last_cfg) {
-        return oxv_fail(err, OXV_E_FORGED,
-                        "the vault and its log disagree: both are at change %llu, but it is not "
-                        "the same change: one was put back or replaced",
-                        (unsigned long long)counter);
+    if (counter == logged->last_cfg) {
+        return refuse_same_change(counter, err);
     }
-    if (last_cfg > 0 && counter == last_cfg - 1 && last_done_cfg < last_cfg) {
+    if (is_one_behind(vault, digest, logged)) {
         *out = OXV_ONE_BEHIND;
         return OXV_OK;
     }
     return oxv_fail(err, OXV_E_FORGED,
                     "the vault and its log disagree: vault.db is at change %llu, the log at change "
                     "%llu: %s was put back, or copied without vault.db-wal",
-                    (unsigned long long)counter, (unsigned long long)last_cfg,
-                    counter < last_cfg ? "an older vault.db" : "an older log");
+                    (unsigned long long)counter, (unsigned long long)logged->last_cfg,
+                    counter < logged->last_cfg ? "an older vault.db" : "an older log");
 }

@@ -16,6 +16,7 @@
 #define OXV_SIGNATURE_MAX_BYTES  1024u
 #define OXV_SCHEMA_VERSION       1u
 
+struct oxv_log_opened; /* vault/log/log.h */
 struct oxv_vault;
 
 /* A loaded connection; borrowed from the vault, until the next change or lock. */
@@ -155,11 +156,13 @@ enum oxv_log_agreement {
     OXV_ONE_BEHIND,      /* killed between log and database: log change.undone, go */
 };
 /*
- * Compares the counter and digest with those last logged. OXV_E_FORGED names both counters.
+ * Compares the counter and digest with those last logged; one behind are only the very records
+ * that the change before the last one logged. OXV_E_FORGED names both counters.
  */
-OXV_MUST_USE enum oxv_status
-oxv_vault_compare_log(const struct oxv_vault *vault, uint64_t last_cfg, const char *last_cfg_digest,
-                      uint64_t last_done_cfg, enum oxv_log_agreement *out, struct oxv_err *err);
+OXV_MUST_USE enum oxv_status oxv_vault_compare_log(const struct oxv_vault *vault,
+                                                   const struct oxv_log_opened *logged,
+                                                   enum oxv_log_agreement *out,
+                                                   struct oxv_err *err);
 
 OXV_DEFINE_OWNER(oxv_vault);
 

@@ -62,8 +62,7 @@ open_log(struct oxv_keeper *k, const struct oxv_entry *unseal, struct oxv_err *e
     if (st != OXV_OK) {
         return st;
     }
-    st = oxv_vault_compare_log(k->vault, opened.last_cfg, opened.last_cfg_digest,
-                               opened.last_done_cfg, &agreement, err);
+    st = oxv_vault_compare_log(k->vault, &opened, &agreement, err);
     if (st != OXV_OK) {
         return st;
     }

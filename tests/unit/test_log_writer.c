@@ -400,6 +400,8 @@ opening_tells_the_newest_change_and_whether_it_is_done(void **state)
         assert_int_equal(opened.last_cfg, told[i].last);
         assert_int_equal(opened.last_done_cfg, told[i].done);
         assert_string_equal(opened.last_cfg_digest, told[i].digest);
+        assert_int_equal(opened.before_cfg, i < 2 ? 0 : 1);
+        assert_string_equal(opened.before_cfg_digest, i < 2 ? "" : "aa");
     }
 }
 

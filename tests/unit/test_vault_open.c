@@ -43,41 +43,92 @@ the_log_of_a_new_vault_agrees_with_it(void **state)
         fail_msg("%s", err.text);
     }
     assert_int_equal(opened.last_cfg, 1);
-    assert_int_equal(oxv_vault_compare_log(f->vault, opened.last_cfg, opened.last_cfg_digest,
-                                           opened.last_done_cfg, &agreement, &err),
-                     OXV_OK);
+    assert_int_equal(oxv_vault_compare_log(f->vault, &opened, &agreement, &err), OXV_OK);
     assert_int_equal(agreement, OXV_AGREES);
     oxv_log_free(log);
+}
+
+/* What the log would have told: its last change, whether that is done, and the change before. */
+static struct oxv_log_opened
+logged(uint64_t last, const char *digest, uint64_t done, const char *before_digest)
+{
+    struct oxv_log_opened opened = { .last_cfg = last,
+                                     .last_done_cfg = done,
+                                     .before_cfg = last > 0 ? last - 1 : 0 };
+
+    (void)snprintf(opened.last_cfg_digest, sizeof opened.last_cfg_digest, "%s", digest);
+    (void)snprintf(opened.before_cfg_digest, sizeof opened.before_cfg_digest, "%s", before_digest);
+    return opened;
+}
+
+static void
+must_agree(struct vault_fixture *f, const struct oxv_log_opened *opened,
+           enum oxv_log_agreement wanted)
+{
+    enum oxv_log_agreement agreement = (enum oxv_log_agreement)99;
+    struct oxv_err err = { 0 };
+
+    assert_int_equal(oxv_vault_compare_log(f->vault, opened, &agreement, &err), OXV_OK);
+    assert_int_equal(agreement, wanted);
+}
+
+static void
+must_disagree(struct vault_fixture *f, const struct oxv_log_opened *opened, const char *text)
+{
+    enum oxv_log_agreement agreement = OXV_ONE_BEHIND;
+    struct oxv_err err = { 0 };
+
+    assert_int_equal(oxv_vault_compare_log(f->vault, opened, &agreement, &err), OXV_E_FORGED);
+    assert_contains(err.text, text);
+    assert_int_equal(agreement, OXV_ONE_BEHIND); /* untouched on failure */
 }
 
 static void
 the_log_decides_what_of_the_database_is_accepted(void **state)
 {
     struct vault_fixture *f = *state;
-    enum oxv_log_agreement agreement = OXV_ONE_BEHIND;
-    struct oxv_err err = { 0 };
+    struct oxv_log_opened opened;
     char digest[65];
 
     (void)add_connection(f, "acme"); /* now at 2 */
     oxv_vault_digest_hex(f->vault, digest);
     assert_int_equal(strlen(digest), 64);
-    assert_int_equal(oxv_vault_compare_log(f->vault, 2, digest, 2, &agreement, &err), OXV_OK);
-    assert_int_equal(agreement, OXV_AGREES);
-    assert_int_equal(oxv_vault_compare_log(f->vault, 2, digest, 1, &agreement, &err), OXV_OK);
-    assert_int_equal(agreement, OXV_AGREES_NOT_DONE);
-    assert_int_equal(oxv_vault_compare_log(f->vault, 3, "x", 2, &agreement, &err), OXV_OK);
-    assert_int_equal(agreement, OXV_ONE_BEHIND);
-    assert_int_equal(oxv_vault_compare_log(f->vault, 3, "x", 3, &agreement, &err), OXV_E_FORGED);
-    assert_contains(err.text, "vault.db is at change 2, the log at change 3");
-    assert_int_equal(oxv_vault_compare_log(f->vault, 4, "x", 2, &agreement, &err), OXV_E_FORGED);
-    assert_contains(err.text, "vault.db is at change 2, the log at change 4");
-    assert_int_equal(oxv_vault_compare_log(f->vault, 1, "x", 1, &agreement, &err), OXV_E_FORGED);
-    assert_contains(err.text, "vault.db is at change 2, the log at change 1");
-    assert_int_equal(oxv_vault_compare_log(f->vault, 0, "", 0, &agreement, &err), OXV_E_FORGED);
+    opened = logged(2, digest, 2, "x");
+    must_agree(f, &opened, OXV_AGREES);
+    opened = logged(2, digest, 1, "x");
+    must_agree(f, &opened, OXV_AGREES_NOT_DONE);
+    opened = logged(3, "x", 2, digest);
+    must_agree(f, &opened, OXV_ONE_BEHIND);
+    opened = logged(3, "x", 3, digest);
+    must_disagree(f, &opened, "vault.db is at change 2, the log at change 3");
+    opened = logged(4, "x", 2, digest);
+    must_disagree(f, &opened, "vault.db is at change 2, the log at change 4");
+    opened = logged(1, "x", 1, digest);
+    must_disagree(f, &opened, "vault.db is at change 2, the log at change 1");
+    opened = logged(0, "", 0, "");
+    must_disagree(f, &opened, "vault.db is at change 2, the log at change 0");
     digest[0] = digest[0] == '0' ? '1' : '0';
-    assert_int_equal(oxv_vault_compare_log(f->vault, 2, digest, 2, &agreement, &err), OXV_E_FORGED);
-    assert_contains(err.text, "both are at change 2");
-    assert_int_equal(agreement, OXV_ONE_BEHIND); /* untouched on failure */
+    opened = logged(2, digest, 2, "x");
+    must_disagree(f, &opened, "both are at change 2");
+}
+
+static void
+one_behind_are_only_the_records_that_the_log_knows(void **state)
+{
+    struct vault_fixture *f = *state;
+    struct oxv_log_opened opened;
+    char digest[65];
+
+    (void)add_connection(f, "acme"); /* now at 2 */
+    oxv_vault_digest_hex(f->vault, digest);
+    opened = logged(3, "x", 2, digest);
+    opened.before_cfg = 1; /* the digest is right, the change is another */
+    must_disagree(f, &opened, "vault.db is at change 2, the log at change 3");
+    digest[63] = digest[63] == '0' ? '1' : '0';
+    opened = logged(3, "x", 2, digest); /* a change 2 that was undone, put back */
+    must_disagree(f, &opened, "vault.db is at change 2, the log at change 3");
+    opened = logged(3, "x", 2, "");
+    must_disagree(f, &opened, "vault.db is at change 2, the log at change 3");
 }
 
 static void
@@ -410,6 +461,7 @@ main(void)
         WITH_VAULT(a_new_vault_has_one_seal_one_admin_and_change_1),
         WITH_VAULT(the_log_of_a_new_vault_agrees_with_it),
         WITH_VAULT(the_log_decides_what_of_the_database_is_accepted),
+        WITH_VAULT(one_behind_are_only_the_records_that_the_log_knows),
         WITHOUT_VAULT(files_are_for_the_owner_alone_whatever_the_umask),
         WITHOUT_VAULT(init_refuses_a_directory_that_is_not_empty),
         WITHOUT_VAULT(init_refuses_parameters_out_of_bounds_and_leaves_nothing),

@@ -510,9 +510,10 @@ compare_with_log(struct tampered *t, uint64_t logged, const char *digest, const 
 {
     enum oxv_log_agreement agreement;
     struct oxv_err err = { 0 };
+    struct oxv_log_opened opened = { .last_cfg = logged, .last_done_cfg = logged };
 
-    assert_int_equal(oxv_vault_compare_log(t->vault.vault, logged, digest, logged, &agreement,
-                                           &err),
+    (void)snprintf(opened.last_cfg_digest, sizeof opened.last_cfg_digest, "%s", digest);
+    assert_int_equal(oxv_vault_compare_log(t->vault.vault, &opened, &agreement, &err),
                      OXV_E_FORGED);
     assert_contains(err.text, text);
 }

@@ -25,7 +25,9 @@ struct oxv_log_opened {
     char torn_file[96];       /* where they are, below log/ (until the next commit with ".new") */
     uint64_t last_cfg;        /* highest cfg of a change entry that has no change.undone, 0: none */
     uint64_t last_done_cfg;   /* highest cfg of a change.done entry or of entry 0, 0: none */
-    char last_cfg_digest[65]; /* its cfg_digest, hex */
+    uint64_t before_cfg;      /* the change before last_cfg, 0: none */
+    char last_cfg_digest[65]; /* of last_cfg: its cfg_digest, hex */
+    char before_cfg_digest[65];
 };
 
 /*

@@ -408,6 +408,8 @@ oxv_log_open(int vault_fd, const char *genesis_vkey, const struct oxv_secret *wr
     }
     told.last_cfg = walk.good.cfg.last;
     told.last_done_cfg = walk.good.cfg.last_done;
+    told.before_cfg = walk.good.cfg.before;
+    memcpy(told.before_cfg_digest, walk.good.cfg.before_digest, sizeof told.before_cfg_digest);
     memcpy(told.last_cfg_digest, walk.good.cfg.last_digest, sizeof told.last_cfg_digest);
     *opened = told;
     *out = oxv_log_take(&log);
