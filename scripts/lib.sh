@@ -45,6 +45,28 @@ need_packages() {
         { tail -n 30 "$log" >&2; exit 1; }' apt "${missing[@]}"
 }
 
+# The service as root runs its processes under users of their own. Packages create them; so do we.
+need_role_users() {
+    local user missing=
+    for user in oxvault oxvault-fe oxvault-token; do
+        getent passwd "$user" >/dev/null || missing=yes
+    done
+    [ -n "$missing" ] || return 0
+    echo "Creating the role users oxvault, oxvault-fe, oxvault-token"
+    if command -v systemd-sysusers >/dev/null; then
+        as_root systemd-sysusers "$top/packaging/sysusers.d/oxvault.conf"
+        return
+    fi
+    for user in oxvault oxvault-fe oxvault-token; do
+        getent passwd "$user" >/dev/null ||
+            as_root useradd --system --user-group --no-create-home --home-dir /nonexistent \
+                --shell /usr/sbin/nologin "$user"
+    done
+    for user in oxvault-admin oxvault-audit; do
+        getent group "$user" >/dev/null || as_root groupadd --system "$user"
+    done
+}
+
 # configure DIR OPTION...: runs CMake only where the options are not those of the last time.
 configure() {
     local dir=$1 stamp
