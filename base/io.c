@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -152,6 +154,22 @@ oxv_replace_file_at(int dir_fd, const char *name, mode_t mode, struct oxv_view b
     }
     if (fsync(dir_fd) != 0) {
         return oxv_fail_errno(err, "cannot sync the directory of %s", name);
+    }
+    return OXV_OK;
+}
+
+enum oxv_status
+oxv_sync_parent(const char *path, struct oxv_err *err)
+{
+    char copy[PATH_MAX];
+
+    if (oxv_text_copy(oxv_view_text(path), copy, sizeof copy) != OXV_OK) {
+        return oxv_fail(err, OXV_E_LIMIT, "the file name %s is too long", path);
+    }
+    OXV_AUTO(oxv_closep) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 || fsync(fd) != 0) {
+        return oxv_fail_errno(err, "cannot sync the directory of %s", path);
     }
     return OXV_OK;
 }

@@ -33,6 +33,9 @@ OXV_MUST_USE enum oxv_status oxv_read_file_at(int dir_fd, const char *name, void
 OXV_MUST_USE enum oxv_status oxv_replace_file_at(int dir_fd, const char *name, mode_t mode,
                                                  struct oxv_view bytes, struct oxv_err *err);
 
+/* Makes the name of a new or renamed file last: syncs the directory that `path` is in. */
+OXV_MUST_USE enum oxv_status oxv_sync_parent(const char *path, struct oxv_err *err);
+
 /*
  * Opens a file that holds a secret: it must be regular, no symlink, owned by the invoker or root,
  * without rights for group and others. Below $CREDENTIALS_DIRECTORY (systemd) the group bits are

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -157,23 +156,6 @@ oxv_material_passphrase(const struct oxv_cli *cli, const struct oxv_passphrase_s
     return oxv_prompt_possible() ? from_terminal(cli, source, out) : from_stdin(cli, source, out);
 }
 
-/* The file is there; its name is to last as well. */
-static bool
-sync_parent(const char *path)
-{
-    char copy[4096];
-    int fd = -1;
-    bool good;
-
-    if (oxv_text_copy(oxv_view_text(path), copy, sizeof copy) != OXV_OK) {
-        return false;
-    }
-    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    good = fd >= 0 && fsync(fd) == 0;
-    oxv_closep(&fd);
-    return good;
-}
-
 static enum oxv_exit
 create_keyfile(const struct oxv_cli *cli, const char *path, bool *created)
 {
@@ -192,7 +174,7 @@ create_keyfile(const struct oxv_cli *cli, const char *path, bool *created)
     randombytes_buf(bytes, sizeof bytes);
     bool good = fchmod(fd, 0600) == 0 &&
                 oxv_write_all(fd, oxv_view(bytes, sizeof bytes)) == OXV_OK && fsync(fd) == 0 &&
-                sync_parent(path);
+                oxv_sync_parent(path, NULL) == OXV_OK;
 
     oxv_wipe(bytes, sizeof bytes);
     if (!good) {

@@ -1,6 +1,7 @@
 /* Files and descriptors, errors, and the hook. */
 #include "test_base_support.h"
 
+#include <limits.h>
 #include <time.h>
 
 #include "base/hook.h"
@@ -69,6 +70,21 @@ a_file_is_replaced_whole_with_its_mode(void **state)
     assert_int_equal(oxv_read_file_at(d->fd, "file", buffer, sizeof buffer, &len, NULL), OXV_OK);
     assert_true(oxv_view_is(oxv_view(buffer, len), "second"));
     assert_int_equal(faccessat(d->fd, "file.tmp", F_OK, 0), -1);
+}
+
+static void
+the_directory_of_a_name_is_synced_or_named(void **state)
+{
+    struct oxv_err err = { 0 };
+    static char long_path[PATH_MAX + 1];
+
+    (void)state;
+    assert_int_equal(oxv_sync_parent("no-such-file-here", &err), OXV_OK);
+    assert_int_equal(oxv_sync_parent("/tmp/x", NULL), OXV_OK);
+    assert_int_equal(oxv_sync_parent("/no-such-directory/x", &err), OXV_E_IO);
+    assert_int_equal(err.sys_errno, ENOENT);
+    memset(long_path, 'x', PATH_MAX);
+    assert_int_equal(oxv_sync_parent(long_path, &err), OXV_E_LIMIT);
 }
 
 static void
@@ -290,6 +306,7 @@ main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_file_is_replaced_whole_with_its_mode),
+        T(the_directory_of_a_name_is_synced_or_named),
         T(reading_tells_what_is_wrong),
         T(secret_files_belong_to_the_reader_alone),
         T(secrets_are_read_with_one_newline_less),
