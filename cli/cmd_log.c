@@ -1,9 +1,7 @@
 /* log show, follow and export: the service selects, this prints or writes. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -12,12 +10,12 @@
 #include "cli/command.h"
 #include "cli/door.h"
 #include "cli/escape.h"
+#include "cli/new_file.h"
 #include "cli/times.h"
 
-#define SHOW_DEFAULT     50u
-#define LINE_MAX_BYTES   (64u * 1024u)
-#define EXPORT_IDLE_S    60u
-#define TEMPORARY_SUFFIX ".oxvault-tmp"
+#define SHOW_DEFAULT   50u
+#define LINE_MAX_BYTES (64u * 1024u)
+#define EXPORT_IDLE_S  60u
 
 /* Where the pieces of the answer go. */
 struct sink {
@@ -266,41 +264,20 @@ oxv_cmd_log_follow(struct oxv_cli *cli)
     return code;
 }
 
-/* What is written is complete and durable before it has its name. */
 static enum oxv_exit
-put_in_place(const struct oxv_cli *cli, int fd, const char *temporary, const char *file)
+export_to_file(struct oxv_cli *cli, const char *path, const char *name, struct sink *sink)
 {
+    OXV_AUTO(oxv_new_file_done) struct oxv_new_file file = { .fd = -1 };
     struct oxv_err err = { 0 };
 
-    if (fsync(fd) != 0 || rename(temporary, file) != 0) {
-        (void)oxv_fail_errno(&err, "cannot write %s", file);
+    if (oxv_new_file_open(name, &file, &err) != OXV_OK) {
         return oxv_cli_err(cli, &err);
     }
-    return OXV_EXIT_DONE;
-}
-
-static enum oxv_exit
-export_to_file(struct oxv_cli *cli, const char *path, const char *file, struct sink *sink)
-{
-    OXV_AUTO(oxv_closep) int fd = -1;
-    char temporary[4096];
-    struct oxv_err err = { 0 };
-
-    if (oxv_format(temporary, sizeof temporary, "%s" TEMPORARY_SUFFIX "-%d", file, (int)getpid()) !=
-        OXV_OK) {
-        return oxv_cli_usage(cli, "the file's name is too long");
-    }
-    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || fchmod(fd, 0600) != 0) {
-        (void)oxv_fail_errno(&err, "cannot make %s", temporary);
-        return oxv_cli_err(cli, &err);
-    }
-    sink->fd = fd;
+    sink->fd = file.fd;
     enum oxv_exit code = stream(cli, path, sink, write_piece, EXPORT_IDLE_S);
 
-    code = code == OXV_EXIT_DONE ? put_in_place(cli, fd, temporary, file) : code;
-    if (code != OXV_EXIT_DONE) {
-        (void)unlink(temporary); /* the error stands */
+    if (code == OXV_EXIT_DONE && oxv_new_file_commit(&file, &err) != OXV_OK) {
+        return oxv_cli_err(cli, &err);
     }
     return code;
 }
