@@ -55,7 +55,11 @@ oxv_door_try(struct oxv_cli *cli, enum oxv_cli_door door, const struct oxv_http_
             return code;
         }
     }
-    enum oxv_client_code code = oxv_http_request(*http, request, answer, error);
+    struct oxv_http_request sent = *request;
+
+    /* A change must not be made twice: nothing of it goes over a connection that may be closed. */
+    sent.is_change = door == OXV_CLI_ADMIN && strcmp(request->method, "GET") != 0;
+    enum oxv_client_code code = oxv_http_request(*http, &sent, answer, error);
 
     if (code == OXV_CLIENT_OK && request->sink == NULL &&
         oxv_json_check(oxv_buffer_view(&answer->body), &fault) != OXV_OK) {
@@ -152,7 +156,11 @@ oxv_door_list(struct oxv_cli *cli, const char *path, const char *member, struct 
         code = oxv_door_get(cli, OXV_CLI_ADMIN, after == 0 ? path : next_path, &page);
         code = code == OXV_EXIT_DONE ? add_page(cli, oxv_buffer_view(&page), member, out) : code;
         next = code == OXV_EXIT_DONE ? oxv_door_integer(oxv_buffer_view(&page), "next", 0) : 0;
-        more = next > after; /* pages go forward, or there are no more */
+        more = next != 0; /* an empty page is not the last one where it names the next */
+        if (more && next <= after) {
+            return oxv_cli_fail(cli, OXV_EXIT_FAILED,
+                                "the pages of the service's answer do not go forward");
+        }
         after = next;
     }
     return code == OXV_EXIT_DONE ? add(cli, out, oxv_view_text("]}")) : code;

@@ -294,6 +294,10 @@ set_transfer(struct transfer *t, const struct oxv_http *http, uint64_t left_ms)
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_MAXCONNECTS, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, t->request->is_change ? 1L : 0L) ==
+               CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, t->request->is_change ? 1L : 0L) ==
+               CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "oxvault/" OXV_VERSION) == CURLE_OK &&

@@ -22,6 +22,7 @@ struct oxv_http_request {
     struct oxv_view body;    /* JSON; empty: none */
     oxv_http_sink_fn sink;   /* NULL: the body is collected in the answer */
     void *sink_context;      /* a problem document never goes to the sink */
+    bool is_change;          /* must not be done twice: a connection of its own, no second try */
     bool endless;            /* no limit on the whole time */
     uint32_t idle_timeout_s; /* with `endless`: fail where nothing comes for so long; 0: never */
 };
