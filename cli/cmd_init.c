@@ -30,6 +30,9 @@ struct plan {
     const char *keyfile; /* NULL for a passphrase */
     bool keyfile_made;
     bool dir_made;
+    bool dir_taken;      /* it was there, and was made the service's */
+    struct stat dir_was; /* with dir_taken */
+    int dir_fd;
     bool drop; /* to the user below */
     uid_t uid;
     gid_t gid;
@@ -49,6 +52,7 @@ static void
 plan_done(struct plan *plan)
 {
     oxv_closep(&plan->secret_fd);
+    oxv_closep(&plan->dir_fd);
 }
 
 static enum oxv_exit
@@ -175,53 +179,73 @@ plan_seal(const struct oxv_cli *cli, struct plan *plan)
                                  : code;
 }
 
-/* OXV_EXIT_DONE where there is nothing in it but . and .. */
-static enum oxv_exit
-check_empty(const struct oxv_cli *cli, int dir_fd)
+/* Is there nothing in it but . and ..? */
+static bool
+is_empty(int dir_fd)
 {
-    int copy = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+    int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = copy < 0 ? NULL : fdopendir(copy);
     const struct dirent *entry;
     bool empty = dir != NULL;
 
     if (dir == NULL) {
         oxv_closep(&copy);
-        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "cannot read %s: %s", cli->dir, strerror(errno));
+        return false;
     }
     while (empty && (entry = readdir(dir)) != NULL) {
         empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
     }
     (void)closedir(dir); /* was only read */
-    return empty ? OXV_EXIT_DONE
-                 : oxv_cli_fail(cli, OXV_EXIT_FAILED,
-                                "%s is not empty: a new vault needs a directory of its own",
-                                cli->dir);
+    return empty;
+}
+
+static enum oxv_exit
+open_directory(const struct oxv_cli *cli, struct plan *plan)
+{
+    struct oxv_err err = { 0 };
+
+    plan->dir_fd = open(cli->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (plan->dir_fd < 0) {
+        (void)oxv_fail_errno(&err, "cannot open the directory %s", cli->dir);
+        return oxv_cli_err(cli, &err);
+    }
+    if (!is_empty(plan->dir_fd)) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED,
+                            "%s is not empty: a new vault needs a directory of its own", cli->dir);
+    }
+    return OXV_EXIT_DONE;
+}
+
+/* Before anything is asked for or made: a directory that is there must be fit. */
+static enum oxv_exit
+check_directory(const struct oxv_cli *cli, struct plan *plan)
+{
+    struct stat st;
+
+    return lstat(cli->dir, &st) != 0 ? OXV_EXIT_DONE : open_directory(cli, plan);
 }
 
 /* The directory, 0700 and the service's. */
 static enum oxv_exit
-make_directory(const struct oxv_cli *cli, struct plan *plan)
+take_directory(const struct oxv_cli *cli, struct plan *plan)
 {
     struct oxv_err err = { 0 };
 
-    plan->dir_made = mkdir(cli->dir, 0700) == 0;
-    if (!plan->dir_made && errno != EEXIST) {
-        (void)oxv_fail_errno(&err, "cannot make the directory %s", cli->dir);
-        return oxv_cli_err(cli, &err);
-    }
-    OXV_AUTO(oxv_closep)
-    int fd = open(cli->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (plan->dir_fd < 0) {
+        plan->dir_made = mkdir(cli->dir, 0700) == 0;
+        if (!plan->dir_made) {
+            (void)oxv_fail_errno(&err, "cannot make the directory %s", cli->dir);
+            return oxv_cli_err(cli, &err);
+        }
+        enum oxv_exit code = open_directory(cli, plan);
 
-    if (fd < 0) {
-        (void)oxv_fail_errno(&err, "cannot open the directory %s", cli->dir);
-        return oxv_cli_err(cli, &err);
+        if (code != OXV_EXIT_DONE) {
+            return code;
+        }
     }
-    enum oxv_exit code = plan->dir_made ? OXV_EXIT_DONE : check_empty(cli, fd);
-
-    if (code != OXV_EXIT_DONE) {
-        return code;
-    }
-    if ((plan->drop && fchown(fd, plan->uid, plan->gid) != 0) || fchmod(fd, 0700) != 0) {
+    plan->dir_taken = !plan->dir_made && fstat(plan->dir_fd, &plan->dir_was) == 0;
+    if ((plan->drop && fchown(plan->dir_fd, plan->uid, plan->gid) != 0) ||
+        fchmod(plan->dir_fd, 0700) != 0) {
         (void)oxv_fail_errno(&err, "cannot make %s the service's", cli->dir);
         return oxv_cli_err(cli, &err);
     }
@@ -232,7 +256,8 @@ make_directory(const struct oxv_cli *cli, struct plan *plan)
 static _Noreturn void
 become_keeper(const struct plan *plan, const char *const *arguments, int output)
 {
-    char *const environment[] = { NULL };
+    static char no_config[] = "OPENSSL_CONF=/dev/null";
+    char *const environment[] = { no_config, NULL };
     char *argv[ARGUMENTS_MAX];
     size_t count = 0;
 
@@ -402,12 +427,25 @@ print_made(const struct oxv_cli *cli, const struct plan *plan, const struct made
                  plan->drop || geteuid() != 0 ? "" : " --users none", cli->run, cli->run);
 }
 
-/* What was made for a vault that did not come to be. */
+/*
+ * After a failure: what was made goes, what was changed is put back. Where the keeper left
+ * something in the directory a vault may have come to be, and then its key must not go.
+ */
 static void
 undo(const struct oxv_cli *cli, const struct plan *plan)
 {
+    if (plan->dir_fd >= 0 && (plan->dir_made || plan->dir_taken) && !is_empty(plan->dir_fd)) {
+        oxv_cli_warn("%s is not empty: look at what is there before you remove it%s%s", cli->dir,
+                     plan->keyfile_made ? ", and with it the new key file " : "",
+                     plan->keyfile_made ? plan->keyfile : "");
+        return;
+    }
     if (plan->dir_made) {
-        (void)rmdir(cli->dir); /* stays where the keeper left something in it */
+        (void)rmdir(cli->dir); /* stays where something came into it since */
+    }
+    if (plan->dir_taken && (fchown(plan->dir_fd, plan->dir_was.st_uid, plan->dir_was.st_gid) != 0 ||
+                            fchmod(plan->dir_fd, plan->dir_was.st_mode & 07777) != 0)) {
+        oxv_cli_warn("%s has another owner or mode than before", cli->dir);
     }
     if (plan->keyfile_made) {
         (void)unlink(plan->keyfile);
@@ -417,22 +455,20 @@ undo(const struct oxv_cli *cli, const struct plan *plan)
 enum oxv_exit
 oxv_cmd_init(struct oxv_cli *cli)
 {
-    OXV_AUTO(plan_done) struct plan plan = { .secret_fd = -1 };
+    OXV_AUTO(plan_done) struct plan plan = { .secret_fd = -1, .dir_fd = -1 };
     struct made made = { 0 };
     char answer[ANSWER_MAX_BYTES];
     size_t answer_len = 0;
     enum oxv_exit code = plan_users(cli, &plan);
 
     code = code == OXV_EXIT_DONE ? plan_keeper(cli, &plan) : code;
-    code = code == OXV_EXIT_DONE ? make_directory(cli, &plan) : code;
+    code = code == OXV_EXIT_DONE ? check_directory(cli, &plan) : code;
     code = code == OXV_EXIT_DONE ? plan_seal(cli, &plan) : code;
+    code = code == OXV_EXIT_DONE ? take_directory(cli, &plan) : code;
     code = code == OXV_EXIT_DONE ? run_keeper(cli, &plan, answer, &answer_len) : code;
+    code = code == OXV_EXIT_DONE ? read_made(cli, oxv_view(answer, answer_len), &made) : code;
     if (code != OXV_EXIT_DONE) {
         undo(cli, &plan);
-        return code;
-    }
-    code = read_made(cli, oxv_view(answer, answer_len), &made);
-    if (code != OXV_EXIT_DONE) {
         return code;
     }
     if (cli->json) {
