@@ -99,13 +99,14 @@ exit_of_status(enum oxv_status status)
         return OXV_EXIT_DONE;
     case OXV_E_USAGE:
         return OXV_EXIT_USAGE;
+    case OXV_E_DENIED:
+        return OXV_EXIT_DENIED;
     case OXV_E_LOCKED:
         return OXV_EXIT_LOCKED;
     case OXV_E_NOT_FOUND:
         return OXV_EXIT_NOT_FOUND;
     case OXV_E_TOKEN:
         return OXV_EXIT_TOKEN;
-    case OXV_E_DENIED:
     case OXV_E_FORMAT:
     case OXV_E_CONFLICT:
     case OXV_E_FORGED:

@@ -44,5 +44,8 @@ oxv_cmd_health(struct oxv_cli *cli)
         oxv_escape_print(stdout, oxv_view_text(detail));
         (void)putchar('\n');
     }
-    return strcmp(state, "open") == 0 ? OXV_EXIT_DONE : OXV_EXIT_LOCKED;
+    if (strcmp(state, "open") == 0) {
+        return OXV_EXIT_DONE;
+    }
+    return strcmp(state, "sealed") == 0 ? OXV_EXIT_LOCKED : OXV_EXIT_FAILED;
 }

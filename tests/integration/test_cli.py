@@ -16,7 +16,7 @@ import pytest
 from support import oauth, process
 from support.credentials import A1, EMPLOYEE_URL
 from support.fake_door import FakeDoor, ok
-from support.service import private_file, public_directory
+from support.service import StartFailed, private_file, public_directory
 
 DONE, FAILED, USAGE, DENIED, LOCKED, NOT_FOUND, VERIFY, UNREACHABLE = 0, 1, 2, 3, 4, 5, 6, 8
 NETSUITE = (
@@ -288,15 +288,15 @@ def test_init_twice_is_refused_and_harms_nothing(build, tmp_path):
     assert (tmp_path / "k").read_bytes() == key
 
 
-@pytest.mark.parametrize("content, mode, says", [
-    (b"x" * 31, 0o600, "one has exactly 32 bytes"),
-    (b"x" * 33, 0o600, "one has exactly 32 bytes"),
-    (b"x" * 32, 0o644, "others can read"),
+@pytest.mark.parametrize("content, mode, code, says", [
+    (b"x" * 31, 0o600, FAILED, "one has exactly 32 bytes"),
+    (b"x" * 33, 0o600, FAILED, "one has exactly 32 bytes"),
+    (b"x" * 32, 0o644, DENIED, "others can read"),
 ])
-def test_init_refuses_a_file_that_is_no_key_file(build, tmp_path, content, mode, says):
+def test_init_refuses_a_file_that_is_no_key_file(build, tmp_path, content, mode, code, says):
     private_file(tmp_path / "k", content).chmod(mode)
     done = init(build, "--dir", tmp_path / "v", "--seal", "keyfile", "--keyfile", tmp_path / "k")
-    assert done.returncode == FAILED
+    assert done.returncode == code
     assert says in done.stderr
     assert not (tmp_path / "v").exists()
     assert (tmp_path / "k").read_bytes() == content
@@ -307,6 +307,68 @@ def test_init_without_a_passphrase_says_where_to_put_it(build, tmp_path):
     assert done.returncode == USAGE
     assert "use --passphrase-file FILE" in done.stderr
     assert not (tmp_path / "v").exists()
+
+
+@pytest.fixture
+def false_keeper(tmp_path):
+    """false_keeper(script) -> --libexec and where its oxvault-keeper is, a shell script."""
+    def make(script):
+        (tmp_path / "libexec").mkdir()
+        keeper = tmp_path / "libexec/oxvault-keeper"
+        keeper.write_text(f"#!/bin/sh\n{script}\n")
+        keeper.chmod(0o755)
+        return "--libexec", keeper.parent
+
+    return make
+
+
+def test_init_gives_the_keeper_one_variable_and_no_other(build, tmp_path, false_keeper):
+    libexec = false_keeper(f"cat /proc/$$/environ >{tmp_path}/environment; exit 1")
+    done = init(build, *libexec, "--dir", tmp_path / "v", "--seal", "keyfile", "--keyfile", tmp_path / "k",
+                env={"OXVAULT_RUN": "/nowhere", "HOME": "/root", "LC_ALL": "C"})
+    assert done.returncode == FAILED
+    assert (tmp_path / "environment").read_bytes() == b"OPENSSL_CONF=/dev/null\0"
+
+
+def test_init_that_fails_leaves_everything_as_it_was(build, tmp_path, false_keeper):
+    libexec = false_keeper("exit 1")
+    v, k = tmp_path / "v", tmp_path / "k"
+    v.mkdir()
+    v.chmod(0o2755)
+    before = v.stat()
+    for arguments in [("passphrase", "--passphrase-file", tmp_path / "none"), ("keyfile", "--keyfile", k)]:
+        done = init(build, *libexec, "--dir", v, "--seal", *arguments)
+        assert done.returncode == FAILED
+        after = v.stat()
+        assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+        assert not k.exists()
+
+
+@pytest.mark.root
+def test_init_for_the_role_user_that_fails_gives_the_directory_back(build, tmp_path, false_keeper):
+    libexec = false_keeper("exit 1")
+    tmp_path.chmod(0o755)
+    v = tmp_path / "v"
+    v.mkdir()
+    v.chmod(0o750)
+    os.chown(v, 1234, 1235)
+    passwd = tmp_path / "passwd"
+    passwd.write_text("root:x:0:0::/root:/bin/sh\noxvault:x:60171:60172::/:/bin/false\n")
+    script = f'mount --bind {passwd} /etc/passwd && exec "$@"'
+    subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", build.oxvault, "init", *libexec, "--dir", v,
+         "--seal", "keyfile", "--keyfile", tmp_path / "k"], capture_output=True, check=False)
+    stat = v.stat()
+    assert (stat.st_mode & 0o7777, stat.st_uid, stat.st_gid) == (0o750, 1234, 1235)
+
+
+@pytest.mark.parametrize("end", ["exit 1", "exit 0", "echo vault_id=x"])
+def test_init_keeps_the_key_file_of_what_may_be_a_vault(build, tmp_path, false_keeper, end):
+    v, k = tmp_path / "v", tmp_path / "k"
+    done = init(build, *false_keeper(f"touch {v}/vault.db; {end}"), "--dir", v, "--seal", "keyfile", "--keyfile", k)
+    assert done.returncode == FAILED
+    assert k.stat().st_size == 32 and (v / "vault.db").exists()
+    assert f"{v} is not empty: look at what is there" in done.stderr and str(k) in done.stderr
 
 
 @pytest.mark.root
@@ -404,14 +466,14 @@ def test_a_connection_by_descriptor(service):
 def test_a_secrets_file_that_others_can_read_is_refused(service, mode, says):
     file = secrets_file(service)
     file.chmod(mode)
-    assert says in refused(service, FAILED, "connection", "add", "acme", *NETSUITE, "--secrets-file", file)
+    assert says in refused(service, DENIED, "connection", "add", "acme", *NETSUITE, "--secrets-file", file)
 
 
 def test_a_secrets_file_behind_a_link_is_refused(service):
     link = service.base / "link"
     link.symlink_to(secrets_file(service))
     assert "symbolic link" in refused(
-        service, FAILED, "connection", "add", "acme", *NETSUITE, "--secrets-file", link)
+        service, DENIED, "connection", "add", "acme", *NETSUITE, "--secrets-file", link)
 
 
 def test_secrets_of_an_odd_shape_are_warned_of(service):
@@ -566,7 +628,13 @@ def test_a_name_that_the_vault_has_already_stops_the_whole_import(acme):
 def test_an_import_file_that_others_can_read_is_refused(service):
     file = private_file(service.base / "i.jsonl", line(0))
     file.chmod(0o644)
-    assert "others can read" in refused(service, FAILED, "connection", "import", file)
+    assert "others can read" in refused(service, DENIED, "connection", "import", file)
+    file.chmod(0o600)
+    service.stop()
+    service.secret_file.chmod(0o644)  # the service itself refuses with the same code
+    with pytest.raises(StartFailed) as failed:
+        service.start()
+    assert failed.value.code == DENIED
 
 
 def test_odd_secrets_of_an_import_are_counted(service):

@@ -4,12 +4,15 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import termios
+import threading
 
 import pytest
 from support.credentials import A1, EMPLOYEE_URL
 from support.fake_door import FakeDoor, ok
+from support.process import wait_until
 from support.service import private_file
 from support.terminal import Terminal
 
@@ -174,6 +177,13 @@ def test_what_is_no_answer_of_the_service_is_told_and_ends_with_1(fake, answer, 
     assert says in done.stderr
 
 
+@pytest.mark.parametrize("state, code", [("open", 0), ("sealed", 4), ("failed", 1), ("melted", 1)])
+def test_health_tells_sealed_from_failed_by_its_exit_code(fake, state, code):
+    _, command = fake("admin", lambda target, body: ok(json.dumps({"state": state, "detail": "why"})))
+    done = command("health")
+    assert (done.returncode, done.stdout) == (code, f"{state}: why\n")
+
+
 def test_a_connection_that_breaks_is_exit_8(fake):
     _, command = fake("admin", lambda target, body: b"")
     done = command("status")
@@ -227,6 +237,27 @@ def test_pages_of_a_list_are_followed_to_their_end(fake):
         "/v1/admin/callers", *(f"/v1/admin/callers?after={n}" for n in range(1, 5))]
 
 
+def test_an_empty_page_with_a_next_one_is_not_the_end(fake):
+    pages = {0: ([], 10), 10: ([1], 20), 20: ([], 30), 30: ([], 40), 40: ([2, 3], None)}
+
+    def answer(target, body):
+        numbers, following = pages[int(target.split("after=")[1]) if "after=" in target else 0]
+        page = {"grants": [{"id": n} for n in numbers]}
+        return ok(json.dumps({**page, "next": following} if following else page))
+
+    door, command = fake("admin", answer)
+    listed = json.loads(command("grant", "list", "--json").stdout)["grants"]
+    assert [grant["id"] for grant in listed] == [1, 2, 3]
+    assert len(door.requests) == 5
+
+
+def test_pages_that_do_not_go_forward_are_an_error_and_no_shorter_list(fake):
+    _, command = fake("admin", lambda target, body: ok('{"callers":[],"next":7}'))
+    done = command("caller", "list", "--json")
+    assert done.returncode == 1
+    assert "the pages of the service's answer do not go forward" in done.stderr
+
+
 def test_an_export_that_breaks_off_leaves_no_file(fake, tmp_path):
     chunk = b'{"seq":1}\n'
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/jsonl\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -237,6 +268,38 @@ def test_an_export_that_breaks_off_leaves_no_file(fake, tmp_path):
     assert done.returncode == 8, done
     assert (tmp_path / "out").read_text() == "older"
     assert [path.name for path in tmp_path.iterdir() if "tmp" in path.name] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_export_that_is_interrupted_leaves_no_file(build, tmp_path, number):
+    """The door's answer has begun, and does not end."""
+    began, over = threading.Event(), threading.Event()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "audit.sock"))
+    listener.listen()
+
+    def answer():
+        peer, _ = listener.accept()
+        with peer:
+            peer.recv(65536)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{...}\r\n")
+            began.set()
+            over.wait(30)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    out = tmp_path / "out"
+    out.write_text("older")
+    with subprocess.Popen([build.oxvault, "--run", tmp_path, "log", "export", "-o", out]) as command:
+        assert began.wait(30)
+        wait_until(lambda: any(path.stat().st_size == 5 for path in tmp_path.glob("out.*")))
+        command.send_signal(number)
+        assert command.wait(30) == -number
+    over.set()
+    thread.join()
+    listener.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.sock", "out"]
+    assert out.read_text() == "older"
 
 
 def test_filters_reach_the_service_encoded(fake):
