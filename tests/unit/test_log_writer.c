@@ -116,7 +116,8 @@ another_key_origin_or_key_file_is_refused(void **state)
     struct file_bytes key = read_whole(f->fd, "log/epoch.key");
 
     other.wrap_key = oxv_secret_random(OXV_LOG_WRAP_KEY_BYTES);
-    assert_int_equal(try_open(&other, &err), OXV_E_LOCKED);
+    assert_int_equal(try_open(&other, &err), OXV_E_FORGED);
+    assert_non_null(strstr(err.text, "log/epoch.key was changed, or is that of another vault"));
     oxv_secret_free(other.wrap_key);
 
     other = *f;
@@ -133,6 +134,11 @@ another_key_origin_or_key_file_is_refused(void **state)
     (void)snprintf(line, sizeof line, "%s\n", f->vkey);
     write_whole(f->fd, "log/genesis.vkey", oxv_view_text(line));
     assert_int_equal(try_open(f, &err), OXV_OK);
+    key.data[100] ^= 1; /* in the sealed part: damage is no wrong passphrase */
+    write_whole(f->fd, "log/epoch.key", oxv_view(key.data, key.len));
+    assert_int_equal(try_open(f, &err), OXV_E_FORGED);
+    assert_non_null(strstr(err.text, "log/epoch.key was changed"));
+    key.data[100] ^= 1;
     write_whole(f->fd, "log/epoch.key", oxv_view(key.data, key.len - 1));
     assert_int_equal(try_open(f, &err), OXV_E_FORMAT);
     assert_int_equal(unlinkat(f->fd, "log/epoch.key", 0), 0);

@@ -127,7 +127,7 @@ open_sealed(struct oxv_view file, const struct oxv_secret *wrap_key, struct oxv_
                                                    sealed.len, header.data, header.len,
                                                    nonce_of(header).data,
                                                    oxv_secret_view(wrap_key).data) != 0) {
-        return OXV_E_LOCKED;
+        return OXV_E_FORGED;
     }
     struct oxv_reader r = oxv_reader(oxv_secret_view(plain));
     struct oxv_view seed;
@@ -141,7 +141,7 @@ open_sealed(struct oxv_view file, const struct oxv_secret *wrap_key, struct oxv_
 
     if (st == OXV_OK && memcmp(claimed, key->public_key, sizeof claimed) != 0) {
         oxv_epoch_key_done(key);
-        return OXV_E_LOCKED;
+        return OXV_E_FORGED;
     }
     return st;
 }
@@ -166,8 +166,10 @@ oxv_epoch_key_unwrap(struct oxv_view file, const struct oxv_secret *wrap_key,
     }
     enum oxv_status st = open_sealed(file, wrap_key, &key);
 
-    if (st == OXV_E_LOCKED) {
-        return oxv_fail(err, st, "log/epoch.key does not open: it was changed, or is another's");
+    if (st == OXV_E_FORGED) {
+        return oxv_fail(err, st,
+                        "log/epoch.key was changed, or is that of another vault: the vault's own "
+                        "key does not open it");
     }
     if (st != OXV_OK) {
         return oxv_fail(err, st, "no locked memory left for the log's key");

@@ -48,7 +48,8 @@ OXV_MUST_USE enum oxv_status oxv_epoch_key_wrap(const struct oxv_epoch_key *key,
 
 /*
  *   OXV_E_FORMAT  rule 1 or 2 is broken
- *   OXV_E_LOCKED  rule 3 or 4 is broken: another wrap key, or a changed file
+ *   OXV_E_FORGED  rule 3 or 4 is broken: a changed file, or one under another wrap key. The wrap
+ *                 key comes from an open vault, so no passphrase was wrong
  *   OXV_E_MEMORY  no locked memory
  * *out is untouched on failure; else the caller owns it.
  */

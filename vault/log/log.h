@@ -47,9 +47,8 @@ OXV_MUST_USE enum oxv_status oxv_log_create(int vault_fd, const struct oxv_entry
  * log.recovery entry for it (committed with the next group). `genesis_vkey` is the key the vault
  * remembers.
  *   OXV_E_FORGED    a bad byte before the last valid commit, or another key: *err says entry,
- *                   file and byte
+ *                   file and byte; or epoch.key does not open under wrap_key
  *   OXV_E_CONFLICT  another process holds the log (lock)
- *   OXV_E_LOCKED    epoch.key does not open under wrap_key
  *   OXV_E_FORMAT    epoch.key is no key file, or has an unknown format; genesis_vkey is no key
  *   OXV_E_IO, OXV_E_NOT_FOUND  a file or directory cannot be read
  */
