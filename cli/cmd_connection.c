@@ -18,6 +18,7 @@ struct held {
     struct oxv_secret *rsa;
     struct oxv_secret *encoded;
     struct oxv_secret *room;
+    struct oxv_secret *key_room;
 };
 
 static void
@@ -27,6 +28,7 @@ held_done(struct held *held)
     oxv_secret_freep(&held->rsa);
     oxv_secret_freep(&held->encoded);
     oxv_secret_freep(&held->room);
+    oxv_secret_freep(&held->key_room);
 }
 
 static struct oxv_view
@@ -159,14 +161,16 @@ oxv_cmd_connection_add(struct oxv_cli *cli)
     }
     held.encoded = oxv_secret_new(OXV_BOX_MAX_BYTES);
     held.room = oxv_secret_new(OXV_CONNECTION_ROOM_BYTES);
-    if (held.encoded == NULL || held.room == NULL) {
+    held.key_room = oxv_secret_new(OXV_K0_ROOM_BYTES);
+    if (held.encoded == NULL || held.room == NULL || held.key_room == NULL) {
         return oxv_cli_fail(cli, OXV_EXIT_FAILED, "no locked memory left");
     }
     const struct oxv_connection_keys keys = { .consumer = held.pair.consumer,
                                               .token = held.pair.token,
                                               .rsa = held.rsa,
                                               .keep = oxv_cli_flag(cli, "keep-secrets"),
-                                              .room = held.room };
+                                              .room = held.room,
+                                              .key_room = held.key_room };
     struct oxv_writer w = oxv_writer(oxv_secret_bytes(held.encoded), oxv_secret_len(held.encoded));
 
     if (oxv_connection_encode(&draft, &keys, &w, &err) != OXV_OK) {

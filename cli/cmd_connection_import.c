@@ -46,6 +46,7 @@ struct import {
     uint64_t chunks;
     struct oxv_secret *chunk; /* LIST of encoded connections */
     struct oxv_secret *room;
+    struct oxv_secret *key_room;
     size_t chunk_len;
     uint64_t sent;
     struct oxv_progress progress;
@@ -61,6 +62,7 @@ import_done(struct import *import)
     free(import->names);
     oxv_secret_freep(&import->chunk);
     oxv_secret_freep(&import->room);
+    oxv_secret_freep(&import->key_room);
     oxv_closep(&import->fd);
 }
 
@@ -252,7 +254,8 @@ add_to_chunk(struct import *import, struct oxv_err *err)
     const struct oxv_connection_keys keys = { .consumer = import->line->secrets.consumer,
                                               .token = import->line->secrets.token,
                                               .keep = import->keep,
-                                              .room = import->room };
+                                              .room = import->room,
+                                              .key_room = import->key_room };
     struct oxv_writer w = oxv_writer(oxv_secret_bytes(import->chunk), CHUNK_MAX_BYTES);
     struct oxv_writer place;
 
@@ -361,7 +364,9 @@ open_import(struct import *import)
     import->line = calloc(1, sizeof *import->line);
     import->chunk = oxv_secret_new(CHUNK_MAX_BYTES);
     import->room = oxv_secret_new(OXV_CONNECTION_ROOM_BYTES);
-    if (import->line == NULL || import->chunk == NULL || import->room == NULL) {
+    import->key_room = oxv_secret_new(OXV_K0_ROOM_BYTES);
+    if (import->line == NULL || import->chunk == NULL || import->room == NULL ||
+        import->key_room == NULL) {
         return oxv_cli_fail(import->cli, OXV_EXIT_FAILED, "no (locked) memory left");
     }
     return OXV_EXIT_DONE;

@@ -119,7 +119,7 @@ oxv_connection_draft(const struct oxv_connection_fields *fields, struct oxv_conn
 
 static enum oxv_status
 make_key(const struct oxv_connection_draft *draft, const struct oxv_connection_keys *keys,
-         struct oxv_secret **out, struct oxv_err *err)
+         struct oxv_view *out, struct oxv_err *err)
 {
     enum oxv_signature_method method = (enum oxv_signature_method)draft->record.signature_method;
 
@@ -129,10 +129,12 @@ make_key(const struct oxv_connection_draft *draft, const struct oxv_connection_k
                                           : "a private key goes with the RSA methods only");
     }
     if (keys->rsa != NULL) {
-        *out = oxv_secret_copy(oxv_secret_view(keys->rsa));
-        return *out != NULL ? OXV_OK : oxv_fail(err, OXV_E_MEMORY, "no locked memory left");
+        *out = oxv_secret_view(keys->rsa);
+        return OXV_OK;
     }
-    return oxv_k0_make(method, keys->consumer, keys->token, out, err);
+    enum oxv_status st = oxv_k0_make_in(method, keys->consumer, keys->token, keys->key_room, out);
+
+    return st == OXV_OK ? OXV_OK : oxv_k0_fail(st, err);
 }
 
 enum oxv_status
@@ -140,16 +142,14 @@ oxv_connection_encode(const struct oxv_connection_draft *draft,
                       const struct oxv_connection_keys *keys, struct oxv_writer *w,
                       struct oxv_err *err)
 {
-    OXV_AUTO(oxv_secret_freep) struct oxv_secret *key = NULL;
     static uint8_t record[OXV_RECORD_MAX_BYTES]; /* public; the command is one thread */
     struct oxv_writer record_w = oxv_writer(record, sizeof record);
     struct oxv_connection_secret secret = { 0 };
-    enum oxv_status st = make_key(draft, keys, &key, err);
+    enum oxv_status st = make_key(draft, keys, &secret.key, err);
 
     if (st != OXV_OK) {
         return st;
     }
-    secret.key = oxv_secret_view(key);
     if (keys->keep && keys->rsa == NULL) {
         secret.consumer_secret = oxv_secret_view(keys->consumer);
         secret.token_secret = oxv_secret_view(keys->token);

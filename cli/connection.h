@@ -44,7 +44,9 @@ struct oxv_connection_keys {
     const struct oxv_secret *token;
     const struct oxv_secret *rsa; /* PKCS#8 DER; NULL for the HMAC methods */
     bool keep;                    /* the pair goes into the vault too */
-    struct oxv_secret *room;      /* OXV_CONNECTION_ROOM_BYTES to work in; contents do not matter */
+    /* To work in, used again from one to the next; contents do not matter. */
+    struct oxv_secret *room;     /* OXV_CONNECTION_ROOM_BYTES */
+    struct oxv_secret *key_room; /* OXV_K0_ROOM_BYTES; NULL with an RSA key */
 };
 
 /*

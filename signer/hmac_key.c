@@ -2,6 +2,15 @@
 
 #include "signer/percent.h"
 
+void
+oxv_hmac_key_write(struct oxv_writer *w, struct oxv_view consumer_secret,
+                   struct oxv_view token_secret)
+{
+    oxv_write_percent(w, consumer_secret);
+    oxv_write_u8(w, '&');
+    oxv_write_percent(w, token_secret);
+}
+
 enum oxv_status
 oxv_hmac_key_text(struct oxv_view consumer_secret, struct oxv_view token_secret,
                   struct oxv_secret **out)
@@ -14,9 +23,7 @@ oxv_hmac_key_text(struct oxv_view consumer_secret, struct oxv_view token_secret,
     }
     struct oxv_writer w = oxv_writer(oxv_secret_bytes(key), len);
 
-    oxv_write_percent(&w, consumer_secret);
-    oxv_write_u8(&w, '&');
-    oxv_write_percent(&w, token_secret);
+    oxv_hmac_key_write(&w, consumer_secret, token_secret);
     if (w.failed || w.len != len) {
         oxv_bug("the key text has another length");
     }

@@ -16,6 +16,10 @@ OXV_MUST_USE enum oxv_status oxv_hmac_key_text(struct oxv_view consumer_secret,
                                                struct oxv_view token_secret,
                                                struct oxv_secret **out);
 
+/* The same text, appended to `w`, which must lie in locked memory. */
+void oxv_hmac_key_write(struct oxv_writer *w, struct oxv_view consumer_secret,
+                        struct oxv_view token_secret);
+
 /* The block length of the method's hash: a longer key is hashed first (RFC 2104). 0 for RSA. */
 size_t oxv_hmac_block_len(enum oxv_signature_method method);
 /* The length of the method's MAC: 32, 64 or 20. 0 for RSA. */

@@ -103,4 +103,20 @@ OXV_MUST_USE enum oxv_status oxv_k0_make(enum oxv_signature_method method,
                                          const struct oxv_secret *token_secret,
                                          struct oxv_secret **out, struct oxv_err *err);
 
+#define OXV_K0_ROOM_BYTES 8192u /* enough for two secrets of 1,024 bytes, percent-encoded */
+
+/*
+ * The same within `room`, a secret of the caller's of at least OXV_K0_ROOM_BYTES, for many keys one
+ * after another. *out borrows it; nothing of the key text stays in it.
+ *   OXV_E_USAGE     the method is not an HMAC
+ *   OXV_E_LIMIT     the key text is longer than the room
+ *   OXV_E_INTERNAL  OpenSSL cannot hash
+ */
+OXV_MUST_USE enum oxv_status oxv_k0_make_in(enum oxv_signature_method method,
+                                            const struct oxv_secret *consumer_secret,
+                                            const struct oxv_secret *token_secret,
+                                            struct oxv_secret *room, struct oxv_view *out);
+/* Says in *err what such a failure means, and returns it. */
+enum oxv_status oxv_k0_fail(enum oxv_status status, struct oxv_err *err);
+
 #endif

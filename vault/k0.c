@@ -21,43 +21,88 @@ hash_of(enum oxv_signature_method method)
     return NULL;
 }
 
-/* K0 of a key text: the hash where it is longer than the block, else itself; zeros follow. */
+/*
+ * K0 of the key text that `room` begins with, in its place: the hash where it is longer than the
+ * block, else itself; zeros follow. *len becomes its length.
+ */
 static enum oxv_status
-fold(enum oxv_signature_method method, const struct oxv_secret *text, struct oxv_secret **out,
-     struct oxv_err *err)
+fold(enum oxv_signature_method method, struct oxv_secret *room, size_t text_len, size_t *len)
 {
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    unsigned hash_len = 0;
+    uint8_t *bytes = oxv_secret_bytes(room);
     size_t block = oxv_hmac_block_len(method);
-    struct oxv_view key = oxv_secret_view(text);
-    size_t len = key.len > block ? block / 2 : block;
-    OXV_AUTO(oxv_secret_freep) struct oxv_secret *k0 = oxv_secret_new(len);
+    size_t kept = text_len;
 
-    if (k0 == NULL) {
-        return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for a signing key");
+    *len = block;
+    if (text_len > block) {
+        if (EVP_Digest(bytes, text_len, hash, &hash_len, hash_of(method), NULL) != 1) {
+            oxv_wipe(bytes, text_len);
+            return OXV_E_INTERNAL;
+        }
+        memcpy(bytes, hash, hash_len);
+        oxv_wipe(hash, sizeof hash);
+        kept = hash_len;
+        *len = block / 2;
     }
-    if (key.len <= block) {
-        struct oxv_writer w = oxv_writer(oxv_secret_bytes(k0), len);
-
-        oxv_write_view(&w, key);
-    } else if (EVP_Digest(key.data, key.len, oxv_secret_bytes(k0), NULL, hash_of(method), NULL) !=
-               1) {
-        return oxv_fail(err, OXV_E_INTERNAL, "OpenSSL cannot hash");
-    }
-    *out = oxv_secret_take(&k0);
+    oxv_wipe(bytes + kept, oxv_secret_len(room) - kept);
     return OXV_OK;
+}
+
+enum oxv_status
+oxv_k0_make_in(enum oxv_signature_method method, const struct oxv_secret *consumer_secret,
+               const struct oxv_secret *token_secret, struct oxv_secret *room, struct oxv_view *out)
+{
+    struct oxv_writer w = oxv_writer(oxv_secret_bytes(room), oxv_secret_len(room));
+    struct oxv_view text;
+    size_t len;
+
+    if (oxv_hmac_block_len(method) == 0) {
+        return OXV_E_USAGE;
+    }
+    oxv_hmac_key_write(&w, oxv_secret_view(consumer_secret), oxv_secret_view(token_secret));
+    if (oxv_secret_len(room) < oxv_hmac_block_len(method) ||
+        oxv_writer_finish(&w, &text) != OXV_OK) {
+        oxv_wipe(oxv_secret_bytes(room), oxv_secret_len(room));
+        return OXV_E_LIMIT;
+    }
+    enum oxv_status st = fold(method, room, text.len, &len);
+
+    if (st == OXV_OK) {
+        *out = oxv_view(oxv_secret_bytes(room), len);
+    }
+    return st;
+}
+
+enum oxv_status
+oxv_k0_fail(enum oxv_status st, struct oxv_err *err)
+{
+    return oxv_fail(err, st, "%s",
+                    st == OXV_E_USAGE   ? "only an HMAC method has a key made of two secrets"
+                    : st == OXV_E_LIMIT ? "the two secrets are too long"
+                                        : "OpenSSL cannot hash");
 }
 
 enum oxv_status
 oxv_k0_make(enum oxv_signature_method method, const struct oxv_secret *consumer_secret,
             const struct oxv_secret *token_secret, struct oxv_secret **out, struct oxv_err *err)
 {
-    OXV_AUTO(oxv_secret_freep) struct oxv_secret *text = NULL;
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *room = oxv_secret_new(OXV_K0_ROOM_BYTES);
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *k0 = NULL;
+    struct oxv_view key = { .data = NULL, .len = 0 };
 
-    if (oxv_hmac_block_len(method) == 0) {
-        return oxv_fail(err, OXV_E_USAGE, "only an HMAC method has a key made of two secrets");
-    }
-    if (oxv_hmac_key_text(oxv_secret_view(consumer_secret), oxv_secret_view(token_secret), &text) !=
-        OXV_OK) {
+    if (room == NULL) {
         return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for a signing key");
     }
-    return fold(method, text, out, err);
+    enum oxv_status st = oxv_k0_make_in(method, consumer_secret, token_secret, room, &key);
+
+    if (st != OXV_OK) {
+        return oxv_k0_fail(st, err);
+    }
+    k0 = oxv_secret_copy(key);
+    if (k0 == NULL) {
+        return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for a signing key");
+    }
+    *out = oxv_secret_take(&k0);
+    return OXV_OK;
 }

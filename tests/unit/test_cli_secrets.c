@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -231,6 +232,42 @@ uses_its_memory_again_for_the_next_line(void **state)
     done_line(line);
 }
 
+/* A mapping for each line would cost more than all else of a long import. */
+static void
+reads_and_encodes_a_line_within_the_memory_that_is_there(void **state)
+{
+    struct oxv_import_line *line = new_line();
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *chunk = oxv_secret_new(8192);
+    OXV_AUTO(oxv_secret_freep)
+    struct oxv_secret *room = oxv_secret_new(OXV_CONNECTION_ROOM_BYTES);
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *key_room = oxv_secret_new(OXV_K0_ROOM_BYTES);
+    struct oxv_writer w = oxv_writer(oxv_secret_bytes(chunk), oxv_secret_len(chunk));
+    struct rlimit before;
+    struct rlimit none;
+    struct oxv_err err;
+
+    (void)state;
+    assert_int_equal(oxv_import_line_read(oxv_view_text(GOOD_LINE), line, &err), OXV_OK);
+    const struct oxv_connection_keys keys = { .consumer = line->secrets.consumer,
+                                              .token = line->secrets.token,
+                                              .room = room,
+                                              .key_room = key_room };
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){ .rlim_cur = 0, .rlim_max = before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    /* memfd_secret needs a descriptor for each mapping: now there is none. */
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *more = oxv_secret_new(1);
+    enum oxv_status read = oxv_import_line_read(oxv_view_text(GOOD_LINE), line, &err);
+    enum oxv_status encoded = oxv_connection_encode(&line->draft, &keys, &w, &err);
+
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(more == NULL, oxv_secret_memory_used() == OXV_SECRET_MEMORY_MEMFD);
+    assert_int_equal(read, OXV_OK);
+    assert_int_equal(encoded, OXV_OK);
+    done_line(line);
+}
+
 static void
 refuses_bad_import_lines_without_repeating_them(void **state)
 {
@@ -440,6 +477,7 @@ main(void)
         cmocka_unit_test(reads_an_import_line),
         cmocka_unit_test(uses_its_memory_again_for_the_next_line),
         cmocka_unit_test(refuses_bad_import_lines_without_repeating_them),
+        cmocka_unit_test(reads_and_encodes_a_line_within_the_memory_that_is_there),
         cmocka_unit_test(refuses_every_truncation_of_an_import_line),
         cmocka_unit_test(notes_a_secret_of_an_odd_shape),
         cmocka_unit_test(gives_line_after_line_with_its_number),

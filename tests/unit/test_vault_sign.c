@@ -144,6 +144,49 @@ k0_escapes_the_secrets_and_is_none_of_rsa(void **state)
     assert_memory_equal(oxv_secret_view(k0).data, "a%20b&%26\0\0\0", 12);
 }
 
+static bool
+is_zero_from(const struct oxv_secret *secret, size_t from)
+{
+    struct oxv_view view = oxv_secret_view(secret);
+
+    for (size_t i = from; i < view.len; i++) {
+        if (view.data[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+many_keys_are_made_in_one_room_and_no_text_stays(void **state)
+{
+    static const enum oxv_signature_method methods[] = { OXV_HMAC_SHA512, OXV_HMAC_SHA1,
+                                                         OXV_HMAC_SHA256 };
+    static const size_t lengths[] = { 1000, 1, 0, 63, 64, 65, 31, 128, 1024 };
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *room = oxv_secret_new(OXV_K0_ROOM_BYTES);
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *small = oxv_secret_new(63);
+    struct oxv_view key;
+
+    (void)state;
+    for (size_t i = 0; i < 3 * sizeof lengths / sizeof lengths[0]; i++) {
+        OXV_AUTO(oxv_secret_freep) struct oxv_secret *consumer = oxv_secret_random(lengths[i / 3]);
+        OXV_AUTO(oxv_secret_freep) struct oxv_secret *token = oxv_secret_random(lengths[i / 3]);
+        OXV_AUTO(oxv_secret_freep) struct oxv_secret *alone = NULL;
+        enum oxv_signature_method method = methods[i % 3];
+
+        assert_int_equal(oxv_k0_make(method, consumer, token, &alone, NULL), OXV_OK);
+        assert_int_equal(oxv_k0_make_in(method, consumer, token, room, &key), OXV_OK);
+        assert_true(oxv_secret_equals(alone, key));
+        assert_ptr_equal(key.data, oxv_secret_bytes(room));
+        assert_true(is_zero_from(room, key.len));
+        key = oxv_view("x", 1);
+        assert_int_equal(oxv_k0_make_in(method, consumer, token, small, &key), OXV_E_LIMIT);
+        assert_true(is_zero_from(small, 0));
+        assert_int_equal(oxv_k0_make_in(OXV_RSA_SHA256, consumer, token, room, &key), OXV_E_USAGE);
+        assert_int_equal(key.len, 1); /* untouched */
+    }
+}
+
 static void
 every_hmac_method_signs_as_openssl_does(void **state)
 {
@@ -588,6 +631,7 @@ main(int argc, char **argv)
         T(netsuites_own_example_is_signed_as_printed),
         T(k0_signs_as_the_whole_key_for_every_length),
         T(k0_escapes_the_secrets_and_is_none_of_rsa),
+        T(many_keys_are_made_in_one_room_and_no_text_stays),
         T(every_hmac_method_signs_as_openssl_does),
         T(keys_of_other_lengths_are_refused),
         T(url_hash_is_an_hmac_that_needs_the_vault),
