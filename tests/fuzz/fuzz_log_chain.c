@@ -39,7 +39,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (oxv_vkey_parse(oxv_view_text(vkey_text), &vkey, NULL) != OXV_OK || lines == NULL) {
         abort();
     }
-    oxv_chain_init(&chain, hasher, &vkey, OXV_CHAIN_ALL_SIGNATURES);
+    oxv_chain_init(&chain, hasher, &vkey);
     while (line.kind != OXV_LINE_END) {
         if (oxv_lines_next(lines, &line) != OXV_OK || line.offset < offset) {
             abort();

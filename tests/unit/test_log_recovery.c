@@ -296,6 +296,65 @@ missing_and_foreign_segment_files_are_refused(void **state)
     assert_int_equal(try_open(f, &err), OXV_E_FORGED);
 }
 
+/* Two segments: one group of a few entries, one that fills the first segment and begins the next.
+ */
+static struct file_bytes
+make_two_segments(const struct log_fixture *f)
+{
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+
+    commit_signs(log, 3);
+    commit_signs(log, OXV_LOG_SEGMENT_ENTRIES);
+    oxv_log_free(log);
+    return read_whole(f->fd, TEST_SEGMENT);
+}
+
+/* Opening must refuse, name what `text` says, and leave both segments as they are. */
+static void
+must_refuse_older(const struct log_fixture *f, const struct file_bytes *changed, const char *text)
+{
+    struct oxv_err err = { 0 };
+    enum oxv_status st;
+
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(changed->data, changed->len));
+    st = try_open(f, &err);
+    if (st != OXV_E_FORGED || strstr(err.text, text) == NULL ||
+        strstr(err.text, "log/seg/000000000000.jsonl, byte ") == NULL) {
+        fail_msg("%s: %s", oxv_status_name(st), err.text);
+    }
+    assert_false(is_there(f->fd, "log/torn"));
+}
+
+static void
+a_damaged_older_segment_is_refused_wherever_it_is_damaged(void **state)
+{
+    struct log_fixture *f = *state;
+    struct file_bytes whole = make_two_segments(f);
+    size_t ends[8];
+
+    assert_int_equal(commit_ends(&whole, ends, 8), 3);
+    for (size_t i = 0; i < 3; i++) { /* the signatures of inner commit lines too */
+        uint8_t *at = whole.data + ends[i] - 60;
+        const uint8_t good = *at;
+
+        *at = good == 'A' ? 'B' : 'A';
+        must_refuse_older(f, &whole, "not signed by the epoch's key");
+        *at = good;
+    }
+    whole.data[ends[0] + 30] ^= 1;
+    must_refuse_older(f, &whole, "an entry was changed");
+    whole.data[ends[0] + 30] ^= 1;
+    whole.len = ends[1]; /* cut after a commit, yet another segment follows */
+    must_refuse_older(f, &whole, "ends early");
+    whole.len = ends[2] - 1;
+    must_refuse_older(f, &whole, "ends within a line");
+    whole.len = ends[2];
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len));
+    oxv_log_free(open_log(f, &(struct oxv_log_opened){ 0 }));
+    file_bytes_done(&whole);
+}
+
 /* Child: commits groups forever, telling after each how large the log is known to be. */
 static void
 commit_forever(const struct log_fixture *f, int out)
@@ -507,6 +566,7 @@ main(void)
         TEST(a_commit_line_of_somebody_else_at_the_end_is_refused),
         TEST(a_recovery_is_logged_even_when_the_first_try_is_killed),
         TEST(missing_and_foreign_segment_files_are_refused),
+        TEST(a_damaged_older_segment_is_refused_wherever_it_is_damaged),
         TEST(no_released_entry_is_lost_when_the_writer_is_killed_at_random),
 #ifdef OXV_TEST_HOOKS
         TEST(no_released_entry_is_lost_when_the_writer_is_killed_at_a_hook),

@@ -3,10 +3,9 @@
 #include "base/text.h"
 
 void
-oxv_chain_init(struct oxv_chain *chain, struct oxv_hasher *hasher, const struct oxv_vkey *key,
-               enum oxv_chain_signatures signatures)
+oxv_chain_init(struct oxv_chain *chain, struct oxv_hasher *hasher, const struct oxv_vkey *key)
 {
-    *chain = (struct oxv_chain){ .hasher = hasher, .signatures = signatures };
+    *chain = (struct oxv_chain){ .hasher = hasher };
     memcpy(chain->origin, key->name, sizeof chain->origin);
     memcpy(chain->public_key, key->public_key, sizeof chain->public_key);
     oxv_tree_root(&chain->tree, hasher, chain->epoch_root);
@@ -166,13 +165,6 @@ feed_entry(struct oxv_chain *chain, struct oxv_view text, struct oxv_chain_fault
     return oxv_text_copy(line.boot, chain->boot, sizeof chain->boot);
 }
 
-static bool
-must_check_signature(const struct oxv_chain *chain)
-{
-    return chain->signatures == OXV_CHAIN_ALL_SIGNATURES || chain->closing ||
-           chain->tree.size == chain->segment_first + OXV_LOG_SEGMENT_ENTRIES;
-}
-
 static enum oxv_status
 refuse_group(struct oxv_chain_fault *fault, bool is_signed)
 {
@@ -224,8 +216,7 @@ check_commit(const struct oxv_chain *chain, const struct oxv_commit *commit, str
         return refuse_group(fault,
                             oxv_checkpoint_verify(&stated, chain->public_key, commit->signature));
     }
-    if (must_check_signature(chain) &&
-        !oxv_checkpoint_verify(&stated, chain->public_key, commit->signature)) {
+    if (!oxv_checkpoint_verify(&stated, chain->public_key, commit->signature)) {
         return refuse_commit(chain, line, fault, "bad_signature",
                              "the commit is not signed by the epoch's key");
     }

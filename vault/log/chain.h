@@ -10,11 +10,6 @@
 #include "vault/log/note.h"
 #include "vault/log/tree.h"
 
-enum oxv_chain_signatures {
-    OXV_CHAIN_ALL_SIGNATURES,
-    OXV_CHAIN_LAST_SIGNATURES, /* only of commits that end a segment or an epoch */
-};
-
 /* What the vault's records are compared with (design.md 5.2). */
 struct oxv_chain_cfg {
     uint64_t last;      /* newest change that was not undone, 0: none */
@@ -27,7 +22,6 @@ struct oxv_chain_cfg {
 /* Plain data; may be copied to come back to a commit. The hasher is borrowed. */
 struct oxv_chain {
     struct oxv_hasher *hasher;
-    enum oxv_chain_signatures signatures;
     char origin[OXV_LOG_ORIGIN_MAX_BYTES];
     uint8_t public_key[OXV_NOTE_PUBLIC_KEY_BYTES]; /* of the current epoch */
     uint8_t next_key[OXV_NOTE_PUBLIC_KEY_BYTES];
@@ -61,8 +55,7 @@ struct oxv_chain_fault {
 };
 
 /* An empty log under this key, whose name is the origin. */
-void oxv_chain_init(struct oxv_chain *chain, struct oxv_hasher *hasher, const struct oxv_vkey *key,
-                    enum oxv_chain_signatures signatures);
+void oxv_chain_init(struct oxv_chain *chain, struct oxv_hasher *hasher, const struct oxv_vkey *key);
 
 /*
  * Takes the next line, without its newline.

@@ -42,10 +42,10 @@ OXV_MUST_USE enum oxv_status oxv_log_create(int vault_fd, const struct oxv_entry
                                             char vkey[OXV_LOG_VKEY_MAX_BYTES], struct oxv_err *err);
 
 /*
- * Opens the log for writing: reads it whole, checks it (hashes everywhere; signatures of the newest
- * segment and of the last commit of each older one), puts a torn tail aside and then appends a
- * log.recovery entry for it (committed with the next group). `genesis_vkey` is the key the vault
- * remembers.
+ * Opens the log for writing: reads it whole, checks it (all hashes and all signatures), puts a torn
+ * tail aside and then appends a log.recovery entry for it (committed with the next group).
+ * `genesis_vkey` is the key the vault remembers.
+ *
  *   OXV_E_FORGED    a bad byte before the last valid commit, or another key: *err says entry,
  *                   file and byte; or epoch.key does not open under wrap_key
  *   OXV_E_CONFLICT  another process holds the log (lock)

@@ -238,14 +238,11 @@ walk_all(const struct oxv_log *log, const struct oxv_vkey *vkey, struct oxv_walk
     if (st != OXV_OK) {
         return st;
     }
-    oxv_chain_init(&empty, log->hasher, vkey, OXV_CHAIN_LAST_SIGNATURES);
+    oxv_chain_init(&empty, log->hasher, vkey);
     oxv_walk_init(walk, &empty);
     for (uint64_t n = 0; n < count; n++) {
         bool is_last = n + 1 == count;
 
-        if (is_last) {
-            walk->chain.signatures = OXV_CHAIN_ALL_SIGNATURES;
-        }
         st = oxv_walk_segment(walk, log->seg_fd, n, is_last, &end, err);
         if (st != OXV_OK) {
             return st;

@@ -251,7 +251,7 @@ check_entries(struct verifier *v, struct oxv_err *err)
         oxv_format(path, sizeof path, "seg/%s", segments.foreign) == OXV_OK) {
         report_file(v, "extra_file", path, "this is no segment");
     }
-    oxv_chain_init(&empty, v->hasher, &v->vkey, OXV_CHAIN_ALL_SIGNATURES);
+    oxv_chain_init(&empty, v->hasher, &v->vkey);
     oxv_walk_init(&walk, &empty);
     st = walk_all(v, &segments, &walk, err);
     v->verdict.entries = walk.good.committed;
