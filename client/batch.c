@@ -110,6 +110,9 @@ oxv_client_sign_batch(struct oxv_client *client, const struct oxv_client_request
     struct oxv_http_request http = { .method = "POST", .path = "/v1/sign/batch" };
     enum oxv_client_code code;
 
+    if (out == NULL) {
+        return oxv_client_fail_no_place(error);
+    }
     *out = NULL;
     if (client == NULL || requests == NULL || count == 0 || count > OXV_CLIENT_BATCH_MAX) {
         return oxv_client_fail(error, OXV_CLIENT_USAGE, "a batch has 1 to %u requests",

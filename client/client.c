@@ -7,7 +7,7 @@ oxv_client_open(const char *path, const struct oxv_client_options *options, stru
                 struct oxv_client_error *error)
 {
     if (out == NULL) {
-        return oxv_client_fail(error, OXV_CLIENT_USAGE, "there is no place for the client");
+        return oxv_client_fail_no_place(error);
     }
     *out = NULL;
     struct oxv_client *client = calloc(1, sizeof *client);

@@ -125,6 +125,9 @@ oxv_client_connections(struct oxv_client *client, struct oxv_client_connections 
     struct oxv_client_connections *result =
         arena == NULL ? NULL : oxv_arena_get(arena, 1, sizeof *result);
 
+    if (out == NULL) {
+        return oxv_client_fail_no_place(error);
+    }
     *out = NULL;
     if (result == NULL) {
         return oxv_client_fail(error, OXV_CLIENT_MEMORY, "out of memory");
@@ -160,6 +163,9 @@ oxv_client_connection(struct oxv_client *client, const char *name,
     void *result = NULL;
     enum oxv_client_code code;
 
+    if (out == NULL) {
+        return oxv_client_fail_no_place(error);
+    }
     *out = NULL;
     if (!is_name(name) || oxv_format(path, sizeof path, "/v1/connections/%s", name) != OXV_OK) {
         return oxv_client_fail(error, OXV_CLIENT_USAGE,
@@ -181,6 +187,10 @@ oxv_client_health(struct oxv_client *client, struct oxv_client_health **out,
 {
     OXV_AUTO(oxv_http_answer_done) struct oxv_http_answer answer = { 0 };
     void *result = NULL;
+
+    if (out == NULL) {
+        return oxv_client_fail_no_place(error);
+    }
     enum oxv_client_code code = get(client, "/v1/health", &answer, error);
 
     if (code == OXV_CLIENT_OK) {

@@ -87,3 +87,9 @@ oxv_client_fail(struct oxv_client_error *error, enum oxv_client_code code, const
     oxv_client_make_printable(error->detail);
     return code;
 }
+
+enum oxv_client_code
+oxv_client_fail_no_place(struct oxv_client_error *error)
+{
+    return oxv_client_fail(error, OXV_CLIENT_USAGE, "there is no place for the result");
+}

@@ -19,4 +19,7 @@ void oxv_client_make_printable(char *text);
 enum oxv_client_code oxv_client_fail(struct oxv_client_error *error, enum oxv_client_code code,
                                      const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* For a call whose `out` is NULL: OXV_CLIENT_USAGE. */
+enum oxv_client_code oxv_client_fail_no_place(struct oxv_client_error *error);
+
 #endif

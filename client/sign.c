@@ -40,6 +40,10 @@ oxv_client_sign_oauth1(struct oxv_client *client, const struct oxv_client_reques
     static const struct sign_path path = { OXV_CLIENT_OAUTH1, "/v1/sign/oauth1",
                                            &oxv_answer_oauth1 };
     void *result = NULL;
+
+    if (out == NULL) {
+        return oxv_client_fail_no_place(error);
+    }
     enum oxv_client_code code = sign(client, &path, request, &result, error);
 
     *out = result;
@@ -54,6 +58,10 @@ oxv_client_sign_token_passport(struct oxv_client *client, const struct oxv_clien
     static const struct sign_path path = { OXV_CLIENT_TOKEN_PASSPORT, "/v1/sign/token-passport",
                                            &oxv_answer_token_passport };
     void *result = NULL;
+
+    if (out == NULL) {
+        return oxv_client_fail_no_place(error);
+    }
     enum oxv_client_code code = sign(client, &path, request, &result, error);
 
     *out = result;
@@ -69,6 +77,10 @@ oxv_client_sign_connect_password(struct oxv_client *client,
     static const struct sign_path path = { OXV_CLIENT_CONNECT_PASSWORD, "/v1/sign/connect-password",
                                            &oxv_answer_connect_password };
     void *result = NULL;
+
+    if (out == NULL) {
+        return oxv_client_fail_no_place(error);
+    }
     enum oxv_client_code code = sign(client, &path, request, &result, error);
 
     *out = result;
