@@ -323,6 +323,13 @@ fail_connect(const struct oxv_http *http, CURL *easy, struct oxv_client_error *e
                                "there is no %s: the service does not run, or elsewhere",
                                http->path);
     }
+    /* A full backlog is EAGAIN, which libcurl takes for "in progress" and then finds no error. */
+    if (os_error == 0 || os_error == EAGAIN) {
+        return oxv_client_fail(error, OXV_CLIENT_BUSY,
+                               "the service at %s has no room for one more connection: nothing was "
+                               "sent",
+                               http->path);
+    }
     return oxv_client_fail(error, OXV_CLIENT_UNREACHABLE, "the service does not listen at %s",
                            http->path);
 }
@@ -407,9 +414,12 @@ oxv_http_request(struct oxv_http *http, const struct oxv_http_request *request,
 
     oxv_buffer_clear(&answer->body);
     answer->status = 0;
-    if (slot == NULL) {
-        return oxv_client_fail(error, OXV_CLIENT_TIMEOUT,
-                               "all %zu connections of this client stayed in use",
+    if (slot == NULL || now_ms >= deadline_ms) {
+        if (slot != NULL) {
+            give_slot(http, slot);
+        }
+        return oxv_client_fail(error, OXV_CLIENT_BUSY,
+                               "all %zu connections of this client stayed in use: nothing was sent",
                                http->slots_count);
     }
     if (slot->easy == NULL) {
@@ -421,7 +431,7 @@ oxv_http_request(struct oxv_http *http, const struct oxv_http_request *request,
     if (slot->easy == NULL) {
         code = oxv_client_fail(error, OXV_CLIENT_MEMORY, "out of memory");
     } else {
-        code = perform(http, &t, now_ms < deadline_ms ? deadline_ms - now_ms : 1, error);
+        code = perform(http, &t, deadline_ms - now_ms, error);
         curl_easy_reset(slot->easy); /* forgets the pointers into this call */
     }
     give_slot(http, slot);

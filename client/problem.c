@@ -4,7 +4,6 @@
 #include "base/text.h"
 
 #define TYPE_PREFIX      "urn:oxvault:error:"
-#define MEMBERS          5u
 #define STATUS_MIN       400
 #define STATUS_MAX       599
 #define TITLE_MAX_BYTES  256u
@@ -39,7 +38,7 @@ read_members(struct oxv_view value, int http_status, struct oxv_client_error *ou
     struct oxv_view status_value;
     uint64_t status;
 
-    if (oxv_json_type(value) != OXV_JSON_OBJECT || oxv_json_count(value) != MEMBERS ||
+    if (oxv_json_type(value) != OXV_JSON_OBJECT ||
         !read_text(value, "type", type, sizeof type, false) ||
         !read_text(value, "title", title, sizeof title, true) ||
         !read_text(value, "code", out->problem, sizeof out->problem, false) ||

@@ -5,9 +5,10 @@
 #include "client/error.h"
 
 /*
- * Reads a whole document, exactly type, title, status, detail and code, that must agree with each
- * other; `http_status` 0 takes the document's own. Fills *error (may be NULL) and returns its code:
- * OXV_CLIENT_BAD_ANSWER where the document is none. retry_after_s is left 0.
+ * Reads a whole document: type, title, status, detail and code, which must agree with each other;
+ * other members are a newer service's and are passed over. `http_status` 0 takes the document's
+ * own. Fills *error (may be NULL) and returns its code: OXV_CLIENT_BAD_ANSWER where the document is
+ * none. retry_after_s is left 0.
  */
 enum oxv_client_code oxv_problem_parse(struct oxv_view text, int http_status,
                                        struct oxv_client_error *error);

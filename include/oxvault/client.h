@@ -45,6 +45,8 @@ enum oxv_client_code {
     OXV_CLIENT_SEALED = 11,       /* an admin must run `oxvault unseal` */
     OXV_CLIENT_TOKEN_UNAVAILABLE = 12,
     OXV_CLIENT_LOG_UNAVAILABLE = 13,
+    /* Try again soon. Without an http_status nothing was sent: the service had no room for one more
+     * connection, or all of this client's own stayed in use until the time-out. */
     OXV_CLIENT_BUSY = 14,
     OXV_CLIENT_INTERNAL = 15,
     OXV_CLIENT_WRONG_SEAL = 16, /* admin door */
@@ -182,7 +184,7 @@ struct oxv_client_health {
 /*
  * Makes a client for the socket `path` (e.g. /run/oxvault/sign.sock). Does not connect yet: a
  * service that starts later, or restarts, is found by the next call. `options` may be NULL, and so
- * may `error` in every function. *out is NULL on failure.
+ * may `error` in every function; `out` may not, in any: OXV_CLIENT_USAGE. *out is NULL on failure.
  */
 enum oxv_client_code oxv_client_open(const char *path, const struct oxv_client_options *options,
                                      struct oxv_client **out, struct oxv_client_error *error);

@@ -1,16 +1,20 @@
 /* Connections: kept, lost, replaced, shared by threads. */
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/io.h"
 #include "base/text.h"
+#include "client/client.h"
 #include "client_fake_door.h"
 #include "include/oxvault/client.h"
 
@@ -221,6 +225,44 @@ tells_a_service_that_is_not_there(void **state)
 }
 
 static void
+tells_a_service_with_no_room_for_one_more(void **state)
+{
+    struct fixture *f = *state;
+    struct oxv_client *client = open_client(f, 2000, 0);
+    struct oxv_client_error error;
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int waiting[8];
+    size_t count = 0;
+    char detail[256];
+
+    fake_door_stop(f->door);
+    assert_int_equal(unlink(f->path), 0);
+    memcpy(address.sun_path, f->path, strlen(f->path) + 1);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 1), 0); /* nobody accepts */
+    do {
+        waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    } while (connect(waiting[count++], (struct sockaddr *)&address, sizeof address) == 0 &&
+             count < 8);
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(sign_for(client, "a", &error), OXV_CLIENT_BUSY);
+    assert_int_equal(error.http_status, 0);
+    assert_int_equal(oxv_format(detail, sizeof detail,
+                                "the service at %s has no room for one more connection: nothing "
+                                "was sent",
+                                f->path),
+                     OXV_OK);
+    assert_string_equal(error.detail, detail);
+    for (size_t i = 0; i < count; i++) {
+        oxv_closep(&waiting[i]);
+    }
+    oxv_closep(&listener);
+    f->door = fake_door_start(f->path, answer, &f->script);
+    oxv_client_close(client);
+}
+
+static void
 gives_up_when_the_time_is_over(void **state)
 {
     struct fixture *f = *state;
@@ -361,9 +403,12 @@ static void *
 hang(void *context)
 {
     struct worker *worker = context;
-    struct oxv_client_error error;
+    const struct oxv_http_request endless = { .method = "GET", .path = "/v1/x", .endless = true };
+    OXV_AUTO(oxv_http_answer_done) struct oxv_http_answer nothing = { 0 };
 
-    worker->good = sign_for(worker->client, "a", &error) == OXV_CLIENT_TIMEOUT ? 1 : 0;
+    worker->good =
+        oxv_http_request(worker->client->http, &endless, &nothing, NULL) == OXV_CLIENT_CLOSED ? 1
+                                                                                              : 0;
     return NULL;
 }
 
@@ -371,7 +416,7 @@ static void
 tells_when_all_connections_stay_in_use(void **state)
 {
     struct fixture *f = *state;
-    struct oxv_client *client = open_client(f, 600, 1);
+    struct oxv_client *client = open_client(f, 200, 1);
     struct worker worker = { .client = client };
     struct oxv_client_error error;
     pthread_t thread;
@@ -381,9 +426,15 @@ tells_when_all_connections_stay_in_use(void **state)
     while (atomic_load(&f->script.requests) == 0) {
         (void)usleep(1000); /* until the other thread has the connection */
     }
-    assert_int_equal(sign_for(client, "b", &error), OXV_CLIENT_TIMEOUT);
+    assert_int_equal(sign_for(client, "b", &error), OXV_CLIENT_BUSY);
+    assert_int_equal(error.http_status, 0);
+    assert_string_equal(error.detail,
+                        "all 1 connections of this client stayed in use: nothing was sent");
+    assert_int_equal(atomic_load(&f->script.requests), 1);
+    fake_door_stop(f->door);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(worker.good, 1);
+    f->door = fake_door_start(f->path, answer, &f->script);
     oxv_client_close(client);
 }
 
@@ -399,6 +450,7 @@ main(void)
         WITH_DOOR(does_not_send_again_after_a_part_of_an_answer),
         WITH_DOOR(finds_a_service_that_was_restarted),
         WITH_DOOR(tells_a_service_that_is_not_there),
+        WITH_DOOR(tells_a_service_with_no_room_for_one_more),
         WITH_DOOR(gives_up_when_the_time_is_over),
         cmocka_unit_test(refuses_a_path_that_no_socket_can_have),
         WITH_DOOR(survives_a_service_that_closes_while_a_long_request_is_sent),

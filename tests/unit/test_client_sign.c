@@ -293,7 +293,7 @@ takes_no_other_error_document(void **state)
         "{\"type\":\"urn:oxvault:error:sealed\",\"title\":\"T\",\"status\":503,\"detail\":7,"
         "\"code\":\"sealed\"}",
         "{\"type\":\"urn:oxvault:error:sealed\",\"title\":\"T\",\"status\":503,\"detail\":\"d\","
-        "\"code\":\"sealed\",\"more\":1}",
+        "\"code\":\"sealed\",\"code\":\"sealed\"}",
     };
     struct fixture *f = *state;
 
@@ -360,6 +360,34 @@ passes_over_members_of_a_newer_service(void **state)
     assert_int_equal(oxv_client_sign_oauth1(f->client, &get_request, &result, NULL), OXV_CLIENT_OK);
     assert_string_equal(result->authorization, "a");
     oxv_client_oauth1_free(result);
+    f->script.status = "503 x";
+    f->script.body =
+        "{\"instance\":{\"n\":[1]},\"type\":\"urn:oxvault:error:sealed\",\"title\":\"T\","
+        "\"status\":503,\"detail\":\"d\",\"code\":\"sealed\",\"more\":null}";
+    assert_int_equal(oxv_client_sign_oauth1(f->client, &get_request, &result, NULL),
+                     OXV_CLIENT_SEALED);
+}
+
+static void
+wants_a_place_for_the_result(void **state)
+{
+    struct fixture *f = *state;
+    struct oxv_client_error error;
+
+    assert_int_equal(oxv_client_open("/x", NULL, NULL, &error), OXV_CLIENT_USAGE);
+    assert_int_equal(oxv_client_sign_oauth1(f->client, &get_request, NULL, &error),
+                     OXV_CLIENT_USAGE);
+    assert_int_equal(oxv_client_sign_token_passport(f->client, &get_request, NULL, &error),
+                     OXV_CLIENT_USAGE);
+    assert_int_equal(oxv_client_sign_connect_password(f->client, &get_request, NULL, &error),
+                     OXV_CLIENT_USAGE);
+    assert_int_equal(oxv_client_sign_batch(f->client, &get_request, 1, NULL, &error),
+                     OXV_CLIENT_USAGE);
+    assert_int_equal(oxv_client_connections(f->client, NULL, &error), OXV_CLIENT_USAGE);
+    assert_int_equal(oxv_client_connection(f->client, "a", NULL, &error), OXV_CLIENT_USAGE);
+    assert_int_equal(oxv_client_health(f->client, NULL, &error), OXV_CLIENT_USAGE);
+    assert_string_equal(error.detail, "there is no place for the result");
+    assert_string_equal(f->script.target, ""); /* nothing was sent */
 }
 
 static void
@@ -436,6 +464,40 @@ answer_pages(void *context, const struct fake_request *request)
                          "\"origins\":[\"https://x\",\"https://y\"],\"kinds\":[\"oauth1\"]}],"
                          "\"next\":4}");
     return true;
+}
+
+/* The service may find nothing for this caller in as much as it looks at for one page. */
+static bool
+answer_empty_pages(void *context, const struct fake_request *request)
+{
+    struct script *script = context;
+
+    remember(script, request);
+    if (strstr(script->target, "after=") == NULL) {
+        fake_answer(request, "200 OK", "", "{\"connections\":[],\"next\":10}");
+    } else if (strstr(script->target, "after=10") != NULL) {
+        fake_answer(request, "200 OK", "", "{\"connections\":[],\"next\":20}");
+    } else {
+        fake_answer(request, "200 OK", "",
+                    "{\"connections\":[{\"id\":29,\"name\":\"z\",\"system\":\"oauth1\","
+                    "\"signature_method\":\"HMAC-SHA1\",\"origins\":[],\"kinds\":[]}]}");
+    }
+    return true;
+}
+
+static void
+goes_on_over_empty_pages(void **state)
+{
+    struct fixture *f = *state;
+    struct oxv_client_connections *list = NULL;
+
+    fake_door_stop(f->door);
+    f->door = fake_door_start(f->path, answer_empty_pages, &f->script);
+    assert_int_equal(oxv_client_connections(f->client, &list, NULL), OXV_CLIENT_OK);
+    assert_int_equal(list->count, 1);
+    assert_string_equal(list->items[0].name, "z");
+    assert_string_equal(f->script.target, "GET /v1/connections?after=20 HTTP/1.1");
+    oxv_client_connections_free(list);
 }
 
 static void
@@ -554,9 +616,11 @@ main(void)
         WITH_DOOR(takes_no_other_error_document),
         WITH_DOOR(takes_no_answer_that_is_cut_or_of_another_shape),
         WITH_DOOR(passes_over_members_of_a_newer_service),
+        WITH_DOOR(wants_a_place_for_the_result),
         WITH_DOOR(gives_each_request_of_a_batch_its_answer),
         WITH_DOOR(takes_no_batch_with_another_number_of_answers),
         WITH_DOOR(lists_connections_over_all_pages),
+        WITH_DOOR(goes_on_over_empty_pages),
         WITH_DOOR(does_not_follow_pages_that_do_not_end),
         WITH_DOOR(asks_for_one_connection_by_a_name_that_is_one),
         WITH_DOOR(reads_the_health),
