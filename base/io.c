@@ -24,6 +24,18 @@ oxv_closep(int *fd)
     errno = saved;
 }
 
+void
+oxv_closedirp(DIR **dir)
+{
+    int saved = errno;
+
+    if (*dir != NULL) {
+        (void)closedir(*dir); /* it was only read */
+        *dir = NULL;
+    }
+    errno = saved;
+}
+
 int
 oxv_fd_take(int *fd)
 {
@@ -139,8 +151,11 @@ oxv_replace_file_at(int dir_fd, const char *name, mode_t mode, struct oxv_view b
     if (oxv_format(temporary, sizeof temporary, "%s.tmp", name) != OXV_OK) {
         return oxv_fail(err, OXV_E_LIMIT, "the file name %s is too long", name);
     }
+    if (unlinkat(dir_fd, temporary, 0) != 0 && errno != ENOENT) {
+        return oxv_fail_errno(err, "cannot remove an old %s", temporary);
+    }
     OXV_AUTO(oxv_closep)
-    int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 
     if (fd < 0) {
         return oxv_fail_errno(err, "cannot create %s", temporary);

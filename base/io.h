@@ -2,6 +2,7 @@
 #ifndef OXV_BASE_IO_H
 #define OXV_BASE_IO_H
 
+#include <dirent.h>
 #include <sys/types.h>
 
 #include "base/bytes.h"
@@ -12,6 +13,9 @@
 void oxv_closep(int *fd);
 /* Moves a descriptor out of *fd, which becomes -1. */
 int oxv_fd_take(int *fd);
+
+/* For OXV_AUTO(oxv_closedirp): closes a directory that was only read, unless NULL; keeps errno. */
+void oxv_closedirp(DIR **dir);
 
 /* Writes all bytes, resuming after EINTR and short writes. OXV_E_IO with errno kept. */
 OXV_MUST_USE enum oxv_status oxv_write_all(int fd, struct oxv_view bytes);
@@ -28,7 +32,7 @@ OXV_MUST_USE enum oxv_status oxv_read_file_at(int dir_fd, const char *name, void
 
 /*
  * Replaces dir_fd/name: writes name.tmp, syncs it, renames, syncs the directory. Mode as given,
- * whatever the umask.
+ * whatever the umask. A name.tmp that is there already, left by a kill or of another kind, goes.
  */
 OXV_MUST_USE enum oxv_status oxv_replace_file_at(int dir_fd, const char *name, mode_t mode,
                                                  struct oxv_view bytes, struct oxv_err *err);

@@ -73,6 +73,23 @@ a_file_is_replaced_whole_with_its_mode(void **state)
 }
 
 static void
+what_lies_where_the_new_file_is_written_goes(void **state)
+{
+    struct directory *d = *state;
+    struct stat st;
+
+    (void)alarm(20); /* a FIFO would hold the writer for ever */
+    assert_int_equal(mkfifoat(d->fd, "file.tmp", 0666), 0);
+    write_file(d, 0600, "first");
+    assert_int_equal(symlinkat("link", d->fd, "file.tmp"), 0);
+    write_file(d, 0600, "second");
+    (void)alarm(0);
+    assert_int_equal(fstatat(d->fd, "file", &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_true(S_ISREG(st.st_mode) && st.st_size == 6);
+    assert_int_equal(faccessat(d->fd, "link", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+}
+
+static void
 the_directory_of_a_name_is_synced_or_named(void **state)
 {
     struct oxv_err err = { 0 };
@@ -306,6 +323,7 @@ main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_file_is_replaced_whole_with_its_mode),
+        T(what_lies_where_the_new_file_is_written_goes),
         T(the_directory_of_a_name_is_synced_or_named),
         T(reading_tells_what_is_wrong),
         T(secret_files_belong_to_the_reader_alone),

@@ -377,6 +377,30 @@ a_forged_change_does_not_move_the_log_s_view_of_the_records(void **state)
 }
 
 static void
+what_is_no_regular_file_holds_nothing_up(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_pending *pending = NULL;
+    struct oxv_log_opened opened;
+    struct oxv_err err;
+    size_t count = 99;
+
+    assert_int_equal(mkfifoat(f->fd, PENDING, 0600), 0);
+    (void)alarm(20); /* instead of waiting for a writer for ever */
+    assert_int_equal(oxv_log_pending_open(f->fd, &pending, &err), OXV_E_FORMAT);
+    assert_string_equal(err.text, "log/pending is not a regular file");
+    struct oxv_log *log = open_log(f, &opened);
+
+    assert_int_equal(oxv_log_pending_append(f->fd, log, &count, &err), OXV_E_FORMAT);
+    assert_int_equal(oxv_log_pending_clear(f->fd, &err), OXV_E_FORMAT);
+    (void)alarm(0);
+    assert_int_equal(count, 99);
+    assert_int_equal(oxv_log_waiting(log), 0);
+    assert_null(pending);
+    oxv_log_free(log);
+}
+
+static void
 a_count_of_all_ones_stays_at_the_highest(void **state)
 {
     struct log_fixture *f = *state;
@@ -410,6 +434,7 @@ main(void)
         TEST(of_each_type_only_what_happens_while_sealed_is_taken),
         TEST(an_event_that_tells_of_records_or_keys_is_refused),
         TEST(a_forged_change_does_not_move_the_log_s_view_of_the_records),
+        TEST(what_is_no_regular_file_holds_nothing_up),
         TEST(a_count_of_all_ones_stays_at_the_highest),
     };
 

@@ -110,6 +110,7 @@ OXV_MUST_USE enum oxv_status oxv_log_open_segment(const struct oxv_log *log, uin
  * While sealed: events go to log/pending, unsigned, one fdatasync each, 64 KiB at most, then they
  * are only counted. vault_fd is the vault's directory. What an earlier kill left unfinished in the
  * file is cut off and counted.
+ *   OXV_E_FORMAT  what is there is no regular file
  */
 struct oxv_log_pending;
 OXV_MUST_USE enum oxv_status oxv_log_pending_open(int vault_fd, struct oxv_log_pending **out,

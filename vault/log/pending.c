@@ -155,6 +155,27 @@ mend(struct oxv_log_pending *pending, struct oxv_err *err)
     return status;
 }
 
+/* A FIFO or a device of that name must not hold the start. OXV_E_NOT_FOUND: there is no file. */
+static enum oxv_status
+open_file(int vault_fd, int flags, int *out, struct oxv_err *err)
+{
+    struct stat st;
+    OXV_AUTO(oxv_closep)
+    int fd = openat(vault_fd, FILE_NAME, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+
+    if (fd < 0 && errno == ENOENT) {
+        return OXV_E_NOT_FOUND;
+    }
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        return oxv_fail_errno(err, "cannot open " FILE_NAME);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return oxv_fail(err, OXV_E_FORMAT, FILE_NAME " is not a regular file");
+    }
+    *out = oxv_fd_take(&fd);
+    return OXV_OK;
+}
+
 enum oxv_status
 oxv_log_pending_open(int vault_fd, struct oxv_log_pending **out, struct oxv_err *err)
 {
@@ -167,11 +188,18 @@ oxv_log_pending_open(int vault_fd, struct oxv_log_pending **out, struct oxv_err 
     OXV_AUTO(oxv_closep)
     int dir_fd = openat(vault_fd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
-    pending->fd = openat(vault_fd, FILE_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (pending->fd < 0 || dir_fd < 0 || fsync(dir_fd) != 0) {
-        return oxv_fail_errno(err, "cannot open " FILE_NAME);
+    pending->fd = -1;
+    if (dir_fd < 0) {
+        return oxv_fail_errno(err, "cannot open the directory log");
     }
-    enum oxv_status st = mend(pending, err);
+    enum oxv_status st = open_file(vault_fd, O_RDWR | O_CREAT, &pending->fd, err);
+
+    if (st == OXV_OK && fsync(dir_fd) != 0) {
+        st = oxv_fail_errno(err, "cannot sync the directory log");
+    }
+    if (st == OXV_OK) {
+        st = mend(pending, err);
+    }
 
     if (st == OXV_OK) {
         *out = oxv_log_pending_take(&pending);
@@ -307,18 +335,22 @@ oxv_log_pending_append(int vault_fd, struct oxv_log *log, size_t *count, struct 
 {
     uint8_t buffer[FILE_MAX_BYTES];
     struct oxv_view file;
-    OXV_AUTO(oxv_closep)
-    int fd = openat(vault_fd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    OXV_AUTO(oxv_closep) int fd = -1;
+    enum oxv_status st = open_file(vault_fd, O_RDONLY, &fd, err);
 
-    if (fd < 0 && errno == ENOENT) {
+    if (st == OXV_E_NOT_FOUND) {
         *count = 0;
         return OXV_OK;
     }
-    if (fd < 0 || read_file(fd, buffer, &file) != OXV_OK) {
+    if (st != OXV_OK) {
+        return st;
+    }
+    if (read_file(fd, buffer, &file) != OXV_OK) {
         return oxv_fail_errno(err, "cannot read " FILE_NAME);
     }
     struct contents c = examine(file);
-    enum oxv_status st = append_all(log, &c, count);
+
+    st = append_all(log, &c, count);
 
     if (st != OXV_OK) {
         return oxv_fail(err, st, "cannot log what waits in " FILE_NAME);
@@ -329,13 +361,14 @@ oxv_log_pending_append(int vault_fd, struct oxv_log *log, size_t *count, struct 
 enum oxv_status
 oxv_log_pending_clear(int vault_fd, struct oxv_err *err)
 {
-    OXV_AUTO(oxv_closep) int fd = openat(vault_fd, FILE_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    OXV_AUTO(oxv_closep) int fd = -1;
+    enum oxv_status st = open_file(vault_fd, O_RDWR, &fd, err);
 
-    if (fd < 0 && errno == ENOENT) {
+    if (st == OXV_E_NOT_FOUND) {
         return OXV_OK;
     }
-    if (fd < 0 || ftruncate(fd, 0) != 0 || fdatasync(fd) != 0) {
+    if (st == OXV_OK && (ftruncate(fd, 0) != 0 || fdatasync(fd) != 0)) {
         return oxv_fail_errno(err, "cannot empty " FILE_NAME);
     }
-    return OXV_OK;
+    return st;
 }

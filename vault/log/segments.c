@@ -1,6 +1,5 @@
 #include "vault/log/segments.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -42,14 +41,6 @@ parse_name(const char *name, uint64_t *n)
     return first % OXV_LOG_SEGMENT_ENTRIES == 0;
 }
 
-static void
-closedir_p(DIR **dir)
-{
-    if (*dir != NULL) {
-        (void)closedir(*dir); /* it was only read */
-    }
-}
-
 static bool
 exists(int seg_fd, uint64_t n)
 {
@@ -66,7 +57,7 @@ oxv_segments_list(int seg_fd, struct oxv_segments *out, struct oxv_err *err)
     struct oxv_segments found = { 0 };
     uint64_t files = 0;
     OXV_AUTO(oxv_closep) int fd = openat(seg_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    OXV_AUTO(closedir_p) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    OXV_AUTO(oxv_closedirp) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
     if (dir == NULL) {
         return oxv_fail_errno(err, "cannot list the log's segments");

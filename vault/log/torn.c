@@ -1,6 +1,5 @@
 #include "vault/log/torn.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -23,7 +22,7 @@ open_segment(int seg_fd, uint64_t n, int flags, int *fd, struct oxv_err *err)
     char name[OXV_SEGMENT_NAME_BYTES];
 
     oxv_segment_name(n, name);
-    *fd = openat(seg_fd, name, flags | O_CLOEXEC | O_NOFOLLOW);
+    *fd = openat(seg_fd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (*fd < 0) {
         return oxv_fail_errno(err, "cannot open log/seg/%s", name);
     }
@@ -185,9 +184,11 @@ copy_torn(int fd, int dir_fd, const struct oxv_torn *torn)
     }
     OXV_AUTO(oxv_closep) int torn_fd = open_torn_dir(dir_fd);
     OXV_AUTO(oxv_closep)
-    int copy = torn_fd < 0 ? -1
-                           : openat(torn_fd, name,
-                                    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int copy =
+        torn_fd < 0
+            ? -1
+            : openat(torn_fd, name,
+                     O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 
     if (copy < 0 ||
         each_chunk(fd, torn->offset, torn->offset + torn->bytes, write_chunk, &copy) != OXV_OK ||
@@ -224,14 +225,6 @@ oxv_torn_put_aside(const struct oxv_walk *walk, int dir_fd, int seg_fd, struct o
     return OXV_OK;
 }
 
-static void
-closedir_p(DIR **dir)
-{
-    if (*dir != NULL) {
-        (void)closedir(*dir); /* it was only read */
-    }
-}
-
 /* "x.new" -> "x"; false for every other name. */
 static bool
 strip_new(const char *name, char out[OXV_TORN_NAME_BYTES])
@@ -265,25 +258,32 @@ enum oxv_status
 oxv_torn_each_unlogged(int dir_fd, oxv_torn_fn fn, void *ctx, struct oxv_err *err)
 {
     OXV_AUTO(oxv_closep) int torn_fd = open_torn_dir(dir_fd);
-    OXV_AUTO(closedir_p) DIR *dir = NULL;
 
     if (torn_fd < 0 && errno == ENOENT) {
         return OXV_OK;
     }
+    OXV_AUTO(oxv_closep)
     int listed = torn_fd < 0 ? -1 : openat(torn_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    OXV_AUTO(oxv_closedirp) DIR *dir = listed < 0 ? NULL : fdopendir(listed);
 
-    dir = listed < 0 ? NULL : fdopendir(listed);
     if (dir == NULL) {
         return oxv_fail_errno(err, "cannot list log/torn");
     }
-    for (const struct dirent *item = readdir(dir); item != NULL; item = readdir(dir)) {
+    (void)oxv_fd_take(&listed); /* the DIR owns it now */
+    for (;;) {
+        errno = 0;
+        const struct dirent *item = readdir(dir);
+
+        if (item == NULL) {
+            break;
+        }
         enum oxv_status st = visit(torn_fd, item->d_name, fn, ctx);
 
         if (st != OXV_OK) {
             return oxv_fail(err, st, "cannot log what waits in log/torn/%s", item->d_name);
         }
     }
-    return OXV_OK;
+    return errno == 0 ? OXV_OK : oxv_fail_errno(err, "cannot list log/torn");
 }
 
 static enum oxv_status

@@ -68,7 +68,8 @@ static bool
 is_writer_active(const struct verifier *v)
 {
     struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-    OXV_AUTO(oxv_closep) int fd = openat(v->dir_fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    OXV_AUTO(oxv_closep)
+    int fd = openat(v->dir_fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
     return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
