@@ -1,9 +1,8 @@
 /*
- * Making a vault. A kill at any point leaves OXV_VAULT_UNDONE, which open refuses:
- *   1 OXV_VAULT_UNDONE, durable    2 the log with entry 0 (counter 1 and its digest)
- *   3 vault.db with all rows       4 OXV_VAULT_UNDONE goes
+ * Making a vault. A kill at any point leaves OXV_VAULT_UNFINISHED, which open refuses:
+ *   1 OXV_VAULT_UNFINISHED, durable    2 the log with entry 0 (counter 1 and its digest)
+ *   3 vault.db with all rows       4 OXV_VAULT_UNFINISHED goes
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -47,19 +46,11 @@ making_done(struct making *m)
     free(m->buffers);
 }
 
-static void
-closedirp(DIR **dir)
-{
-    if (*dir != NULL) {
-        (void)closedir(*dir); /* only read */
-    }
-}
-
 static enum oxv_status
 check_empty(int dir_fd, struct oxv_err *err)
 {
     OXV_AUTO(oxv_closep) int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    OXV_AUTO(closedirp) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    OXV_AUTO(oxv_closedirp) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
     if (dir == NULL) {
         return oxv_fail_errno(err, "cannot read the directory");
@@ -69,7 +60,7 @@ check_empty(int dir_fd, struct oxv_err *err)
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
         struct oxv_view name = oxv_view_text(entry->d_name);
 
-        if (oxv_view_is(name, OXV_VAULT_UNDONE)) {
+        if (oxv_view_is(name, OXV_VAULT_UNFINISHED)) {
             return oxv_fail(err, OXV_E_CONFLICT,
                             "an earlier init did not finish here: empty the directory first");
         }
@@ -272,6 +263,7 @@ make_store(struct making *m, int dir_fd, struct oxv_err *err)
     return st;
 }
 
+/* The mark has its name from the first moment: a kill leaves it, empty or not, and nothing else. */
 static enum oxv_status
 begin_init(int dir_fd, struct oxv_err *err)
 {
@@ -279,15 +271,25 @@ begin_init(int dir_fd, struct oxv_err *err)
                                "again.\n";
     enum oxv_status st = check_empty(dir_fd, err);
 
-    return st == OXV_OK
-               ? oxv_replace_file_at(dir_fd, OXV_VAULT_UNDONE, 0600, oxv_view_text(text), err)
-               : st;
+    if (st != OXV_OK) {
+        return st;
+    }
+    OXV_AUTO(oxv_closep)
+    int fd = openat(dir_fd, OXV_VAULT_UNFINISHED,
+                    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    (void)oxv_hook("vault.create.marking");
+    if (fd < 0 || oxv_write_all(fd, oxv_view_text(text)) != OXV_OK || fsync(fd) != 0 ||
+        fsync(dir_fd) != 0) {
+        return oxv_fail_errno(err, "cannot write %s", OXV_VAULT_UNFINISHED);
+    }
+    return OXV_OK;
 }
 
 static enum oxv_status
 end_init(int dir_fd, struct oxv_err *err)
 {
-    if (unlinkat(dir_fd, OXV_VAULT_UNDONE, 0) != 0 || fsync(dir_fd) != 0) {
+    if (unlinkat(dir_fd, OXV_VAULT_UNFINISHED, 0) != 0 || fsync(dir_fd) != 0) {
         return oxv_fail_errno(err, "cannot finish init");
     }
     return OXV_OK;

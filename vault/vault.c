@@ -36,7 +36,7 @@ check_files(const char *dir_path, int dir_fd, struct oxv_err *err)
 {
     struct stat st;
 
-    if (fstatat(dir_fd, OXV_VAULT_UNDONE, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (fstatat(dir_fd, OXV_VAULT_UNFINISHED, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         return oxv_fail(err, OXV_E_STORE,
                         "init did not finish in %s: empty it and run oxvault init again", dir_path);
     }

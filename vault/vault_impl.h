@@ -10,10 +10,10 @@
 #include "vault/store.h"
 #include "vault/vault.h"
 
-#define OXV_VAULT_DB      "vault.db"
-#define OXV_VAULT_UNDONE  "init.unfinished" /* there from the first to the last step of init */
-#define OXV_NODE_ID       1u
-#define OXV_SCRATCH_BYTES OXV_RECORD_SECRET_MAX_BYTES
+#define OXV_VAULT_DB         "vault.db"
+#define OXV_VAULT_UNFINISHED "init.unfinished" /* there from the first to the last step of init */
+#define OXV_NODE_ID          1u
+#define OXV_SCRATCH_BYTES    OXV_RECORD_SECRET_MAX_BYTES
 
 struct oxv_change;
 

@@ -424,8 +424,8 @@ records_survive_a_restart(void **state)
 static void
 a_kill_at_any_step_of_init_leaves_what_open_refuses(void **state)
 {
-    static const char *const hooks[] = { "vault.create.marked:1", "vault.create.logged:1",
-                                         "vault.create.stored:1" };
+    static const char *const hooks[] = { "vault.create.marking:1", "vault.create.marked:1",
+                                         "vault.create.logged:1", "vault.create.stored:1" };
 
     for (size_t i = 0; i < sizeof hooks / sizeof hooks[0]; i++) {
         struct vault_fixture *f;
