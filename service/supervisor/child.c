@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,6 +70,33 @@ die_with_parent(const struct oxv_child_plan *plan, pid_t parent)
     }
 }
 
+/* One peer must not make its frontend eat the machine. */
+static void
+limit_memory(const struct oxv_child_plan *plan)
+{
+#ifdef OXV_SANITIZED /* whose shadow memory is far larger */
+    (void)plan;
+#else
+    struct rlimit data;
+
+    if (plan->data_max_bytes == 0) {
+        return;
+    }
+    if (getrlimit(RLIMIT_DATA, &data) != 0) {
+        give_up(plan, "limits");
+    }
+    if (data.rlim_max > plan->data_max_bytes) {
+        data.rlim_max = plan->data_max_bytes;
+    }
+    if (data.rlim_cur > data.rlim_max) {
+        data.rlim_cur = data.rlim_max;
+    }
+    if (setrlimit(RLIMIT_DATA, &data) != 0) {
+        give_up(plan, "limits");
+    }
+#endif
+}
+
 static void
 reset_signals(void)
 {
@@ -120,6 +148,7 @@ become(const struct oxv_child_plan *plan, pid_t parent)
     change_user(plan);
     die_with_parent(plan, parent);
     reset_signals();
+    limit_memory(plan);
     /* execve() does not write to argv, but its type dates from before const. */
     (void)execve(plan->path, (char *const *)(uintptr_t)plan->argv, environment.variables);
     give_up(plan, "execve");
@@ -160,12 +189,13 @@ oxv_children_reserve(struct oxv_children *children)
 }
 
 void
-oxv_children_add(struct oxv_children *children, pid_t pid, unsigned keeper)
+oxv_children_add(struct oxv_children *children, pid_t pid, unsigned keeper, uint64_t serial)
 {
     if (children->count >= children->room) {
         oxv_bug("a child without a reserved place");
     }
-    children->list[children->count++] = (struct oxv_child){ .pid = pid, .keeper = keeper };
+    children->list[children->count++] =
+        (struct oxv_child){ .pid = pid, .keeper = keeper, .serial = serial };
 }
 
 bool
@@ -188,6 +218,51 @@ oxv_children_kill_before(const struct oxv_children *children, unsigned keeper)
             (void)kill(children->list[i].pid, SIGKILL); /* not yet reaped: the id is still its */
         }
     }
+}
+
+void
+oxv_children_give_up(struct oxv_children *children, unsigned keeper, uint64_t serial,
+                     uint64_t kill_us)
+{
+    for (size_t i = 0; i < children->count; i++) {
+        struct oxv_child *child = &children->list[i];
+
+        if (child->keeper == keeper && child->serial == serial && child->kill_us == 0) {
+            child->kill_us = kill_us;
+        }
+    }
+}
+
+size_t
+oxv_children_kill_due(struct oxv_children *children, uint64_t now_us)
+{
+    size_t killed = 0;
+
+    for (size_t i = 0; i < children->count; i++) {
+        struct oxv_child *child = &children->list[i];
+
+        if (child->kill_us != 0 && child->kill_us <= now_us) {
+            (void)kill(child->pid, SIGKILL); /* not yet reaped: the id is still its */
+            child->kill_us = 0;
+            killed++;
+        }
+    }
+    return killed;
+}
+
+uint64_t
+oxv_children_next_kill_us(const struct oxv_children *children)
+{
+    uint64_t next_us = UINT64_MAX;
+
+    for (size_t i = 0; i < children->count; i++) {
+        uint64_t kill_us = children->list[i].kill_us;
+
+        if (kill_us != 0 && kill_us < next_us) {
+            next_us = kill_us;
+        }
+    }
+    return next_us;
 }
 
 void

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/status.h"
@@ -18,7 +19,8 @@ struct oxv_child_plan {
     bool change_user;        /* to uid and gid, without other groups */
     uid_t uid;
     gid_t gid;
-    bool pass_hook; /* a build with OXV_TEST_HOOKS: hand on OXV_HOOK */
+    uint64_t data_max_bytes; /* RLIMIT_DATA, so of all its own memory; 0: no limit */
+    bool pass_hook;          /* a build with OXV_TEST_HOOKS: hand on OXV_HOOK */
 };
 
 /*
@@ -30,11 +32,13 @@ struct oxv_child_plan {
 OXV_MUST_USE enum oxv_status oxv_child_start(const struct oxv_child_plan *plan, pid_t *out,
                                              struct oxv_err *err);
 
-/* The frontends that live, with the number of the keeper they belong to. */
+/* The frontends that live. */
 struct oxv_children {
     struct oxv_child {
         pid_t pid;
-        unsigned keeper;
+        unsigned keeper;  /* the number of the keeper it belongs to */
+        uint64_t serial;  /* that keeper's name for it */
+        uint64_t kill_us; /* boot clock; 0: it is not given up */
     } * list;
     size_t count;
     size_t room;
@@ -44,11 +48,21 @@ struct oxv_children {
 #define OXV_CHILDREN_MAX 4096u
 OXV_MUST_USE bool oxv_children_reserve(struct oxv_children *children);
 /* After a reserve. */
-void oxv_children_add(struct oxv_children *children, pid_t pid, unsigned keeper);
+void oxv_children_add(struct oxv_children *children, pid_t pid, unsigned keeper, uint64_t serial);
 /* False where it is none of them. */
 bool oxv_children_remove(struct oxv_children *children, pid_t pid);
 /* SIGKILL to all that belong to a keeper before number `keeper`. */
 void oxv_children_kill_before(const struct oxv_children *children, unsigned keeper);
+/*
+ * Gives up the frontend that a keeper calls `serial`: it is killed at kill_us, unless it has ended
+ * by itself. Nothing where there is none; a time that is set already stays.
+ */
+void oxv_children_give_up(struct oxv_children *children, unsigned keeper, uint64_t serial,
+                          uint64_t kill_us);
+/* SIGKILL to those whose time has come. Returns how many. */
+size_t oxv_children_kill_due(struct oxv_children *children, uint64_t now_us);
+/* When the next one is to be killed; UINT64_MAX: never. */
+uint64_t oxv_children_next_kill_us(const struct oxv_children *children);
 void oxv_children_done(struct oxv_children *children);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "service/supervisor/source.h"
 
 #define QUEUE_MAX          256u
+#define TURN_MAX           64u /* datagrams: a keeper that never stops keeps no signal waiting */
 #define START_MAX_BYTES    (OXV_SOURCE_PATH_MAX_BYTES + 256u)
 #define QUICK_DEATH_US     10000000u
 #define FRONTENDS_GRACE_US 2000000u
@@ -286,14 +288,17 @@ take_message(struct oxv_supervisor *s, const struct oxv_message *message)
         { OXV_MSG_WANT_FRONTEND, oxv_frontend_start },
         { OXV_MSG_REFUSE, take_refuse },
         { OXV_MSG_STATE, take_state },
+        { OXV_MSG_FRONTEND_LOST, oxv_frontend_give_up },
     };
+    enum oxv_status st = OXV_E_FORMAT;
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (table[i].type == message->type) {
-            return table[i].take(s, message);
+            st = table[i].take(s, message);
         }
     }
-    return OXV_E_FORMAT;
+    /* It asks and asks, and takes no answer. */
+    return st == OXV_E_BUSY ? OXV_E_LIMIT : st;
 }
 
 static enum oxv_status
@@ -344,18 +349,19 @@ watch(struct oxv_supervisor *s)
     }
 }
 
-void
-oxv_keeper_link_serve(struct oxv_supervisor *s)
+/* Takes `turn_max` datagrams at most. */
+static void
+serve(struct oxv_supervisor *s, unsigned turn_max)
 {
     enum oxv_status st = s->control == NULL ? OXV_E_BUSY : OXV_OK;
 
-    while (st == OXV_OK) {
+    for (unsigned i = 0; st == OXV_OK && i < turn_max; i++) {
         st = take_one(s);
     }
     if (s->control == NULL) {
         return;
     }
-    if (st == OXV_E_BUSY) {
+    if (st == OXV_OK || st == OXV_E_BUSY) {
         st = oxv_channel_flush(s->control);
     }
     if (st == OXV_OK || st == OXV_E_BUSY) {
@@ -367,11 +373,20 @@ oxv_keeper_link_serve(struct oxv_supervisor *s)
     if (!hung_up) {
         oxv_say("the keeper breaks the rules of its channel (%s)", oxv_status_name(st));
     }
-    close_control(s);
-    if (!s->stopping) {
-        /* One that hung up is ending: how it ends is worth to know. */
-        s->kill_keeper_us = oxv_clock_boot_us() + (hung_up ? HANG_UP_GRACE_US : 0);
+    if (!hung_up && !s->stopping && s->keeper_pid > 0) {
+        (void)kill(s->keeper_pid, SIGKILL); /* not yet reaped: the id is still its */
     }
+    close_control(s);
+    if (hung_up && !s->stopping) {
+        /* It is ending: how it ends is worth to know. */
+        s->kill_keeper_us = oxv_clock_boot_us() + HANG_UP_GRACE_US;
+    }
+}
+
+void
+oxv_keeper_link_serve(struct oxv_supervisor *s)
+{
+    serve(s, TURN_MAX);
 }
 
 void
@@ -421,10 +436,10 @@ oxv_keeper_link_ended(struct oxv_supervisor *s, int wait_status)
 {
     uint64_t now_us = oxv_clock_boot_us();
 
-    oxv_keeper_link_serve(s); /* its last words: it may have refused */
+    s->keeper_pid = 0;  /* reaped: the id may be another's by now */
+    serve(s, UINT_MAX); /* its last words: it may have refused */
     close_control(s);
     oxv_source_restore_terminal();
-    s->keeper_pid = 0;
     s->kill_keeper_us = 0;
     s->kill_frontends_us = now_us + FRONTENDS_GRACE_US;
     if (s->stopping) {

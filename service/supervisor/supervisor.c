@@ -287,6 +287,9 @@ meet_deadlines(struct oxv_supervisor *s)
         }
         (void)kill(s->keeper_pid, SIGKILL); /* not yet reaped: the id is still its */
     }
+    if (oxv_children_kill_due(&s->frontends, now_us) > 0) {
+        oxv_say("a frontend that the keeper gave up does not end: it is killed");
+    }
     if (is_due(&s->kill_frontends_us, now_us)) {
         oxv_children_kill_before(&s->frontends,
                                  s->keeper_pid > 0 ? s->keeper_number : s->keeper_number + 1);
@@ -299,7 +302,7 @@ time_left_ms(const struct oxv_supervisor *s)
 {
     const uint64_t deadlines[] = { s->start_keeper_us, s->kill_keeper_us, s->kill_frontends_us };
     uint64_t now_us = oxv_clock_boot_us();
-    uint64_t nearest_us = UINT64_MAX;
+    uint64_t nearest_us = oxv_children_next_kill_us(&s->frontends);
 
     for (size_t i = 0; i < sizeof deadlines / sizeof deadlines[0]; i++) {
         if (deadlines[i] != 0 && deadlines[i] < nearest_us) {

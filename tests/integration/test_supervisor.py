@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import pwd
+import resource
 import shutil
 import signal
 import socket
@@ -850,6 +851,129 @@ def test_frontends_that_do_not_end_with_their_keeper_are_killed(daemon):
     process.wait_until(lambda: len(daemon.frontends) == 4, 10, "new frontends")
     process.wait_until(lambda: not set(old) & set(daemon.living("frontend")), 5, "the kill")
     assert len(daemon.living("frontend")) == 2
+    assert daemon.stop() == (0, "")
+
+
+def lose(daemon):
+    os.kill(daemon.living("keeper")[0], signal.SIGUSR1)
+
+
+def three_frontends(daemon, **behaviour):
+    """Their process ids by door; the fake keeper's serials are 50 sign, 51 admin, 52 audit."""
+    daemon.behave(frontends=3, **behaviour)
+    daemon.ready()
+    daemon.wait_for("message", 3)
+    process.wait_until(lambda: len(daemon.frontends) == 3, 10, "three frontends")
+    return {frontend["argv"][0]: frontend["pid"] for frontend in daemon.frontends}
+
+
+def test_a_frontend_that_was_given_up_and_does_not_end_is_killed_after_a_second(daemon):
+    (daemon.libexec / "stay").touch()
+    pids = three_frontends(daemon, lose=[51])
+    began = time.monotonic()
+    lose(daemon)
+    process.wait_until(lambda: pids["admin"] not in daemon.living("frontend"), 5, "its end")
+    assert 0.9 <= time.monotonic() - began < 2
+    assert set(daemon.living("frontend")) == {pids["sign"], pids["audit"]}
+    assert daemon.stderr == "oxvaultd: a frontend that the keeper gave up does not end: it is killed\n"
+    assert len(daemon.events("started")) == 1
+    assert daemon.stop() == (0, "")
+
+
+def test_a_stopped_frontend_that_was_given_up_is_killed(daemon):
+    pids = three_frontends(daemon, lose=[50, 52])
+    for door in ("sign", "audit"):
+        os.kill(pids[door], signal.SIGSTOP)
+    lose(daemon)
+    process.wait_until(lambda: daemon.living("frontend") == [pids["admin"]], 5, "their end")
+    assert daemon.stop() == (0, "")
+
+
+def test_a_frontend_that_was_given_up_may_end_by_itself(daemon):
+    pids = three_frontends(daemon, lose=[51])
+    began = time.monotonic()
+    lose(daemon)
+    process.wait_until(lambda: pids["admin"] not in daemon.living("frontend"), 5, "its end")
+    assert time.monotonic() - began < 0.9
+    time.sleep(1.2)
+    assert set(daemon.living("frontend")) == {pids["sign"], pids["audit"]}
+    assert daemon.stop() == (0, "")
+    assert daemon.stderr == ""
+
+
+def test_frontends_given_up_before_their_channel_arrived_are_killed(daemon):
+    """The fake keeper gives them up in the same breath, and keeps the channels it gets later."""
+    (daemon.libexec / "stay").touch()
+    three_frontends(daemon, **{"lose-at-once": True})
+    process.wait_until(lambda: not daemon.living("frontend"), 5, "their end")
+    assert daemon.stop() == (0, "")
+
+
+def test_to_give_up_an_unknown_frontend_is_no_crime(daemon):
+    pids = three_frontends(daemon, lose=[999, 50, 50])
+    lose(daemon)
+    process.wait_until(lambda: pids["sign"] not in daemon.living("frontend"), 5, "its end")
+    lose(daemon)
+    time.sleep(1.2)
+    assert set(daemon.living("frontend")) == {pids["admin"], pids["audit"]}
+    assert len(daemon.events("started")) == 1
+    assert daemon.stop() == (0, "")
+
+
+def test_frontends_that_were_given_up_leave_room_for_others(daemon):
+    """Those of a keeper before have the same serials, and are not meant."""
+    (daemon.libexec / "stay").touch()
+    old = set(three_frontends(daemon, lose=[50]).values())
+    os.kill(daemon.living("keeper")[0], signal.SIGKILL)
+    daemon.wait_for("published", 2)
+    process.wait_until(lambda: len(daemon.frontends) == 6, 10, "new frontends")
+    lose(daemon)
+    process.wait_until(lambda: len(daemon.living("frontend")) == 2, 6, "the end of four")
+    left = set(daemon.living("frontend"))
+    assert not left & old
+    assert {f["argv"][0] for f in daemon.frontends if f["pid"] in left} == {"admin", "audit"}
+    assert daemon.stop() == (0, "")
+
+
+def test_a_keeper_that_hangs_does_not_hang_the_supervisor(daemon):
+    """It asks for more than its channel holds and takes no answer: it is replaced."""
+    shutil.copy("/bin/true", daemon.libexec / "oxvault-frontend")
+    daemon.behave(frontends=1000, hang=True)
+    daemon.ready()
+    first = daemon.living("keeper")
+    daemon.behave()
+    process.wait_until(lambda: daemon.living("keeper") not in ([], first), 20, "another keeper")
+    daemon.wait_for("published", 2)
+    assert "the keeper breaks the rules of its channel (limit)" in daemon.stderr
+    assert daemon.stop() == (0, "")
+
+
+def test_a_stopped_keeper_does_not_keep_the_service_from_ending(daemon):
+    daemon.ready()
+    os.kill(daemon.living("keeper")[0], signal.SIGSTOP)
+    began = time.monotonic()
+    assert daemon.stop() == (0, "")
+    assert 9 < time.monotonic() - began < 14
+    assert "the keeper does not end: it is killed" in daemon.stderr
+
+
+@pytest.mark.plain
+def test_a_frontend_may_not_eat_the_machine(daemon):
+    daemon.behave(frontends=1)
+    daemon.ready()
+    process.wait_until(lambda: daemon.frontends, 10, "a frontend")
+    (keeper,), (frontend,) = daemon.events("started"), daemon.frontends
+    assert frontend["limits"]["data"] == [1 << 30, 1 << 30]
+    assert keeper["limits"]["data"] == list(resource.getrlimit(resource.RLIMIT_DATA))
+    assert daemon.stop() == (0, "")
+
+
+def test_children_may_open_as_many_descriptors_as_the_hard_limit_allows(daemon):
+    daemon.behave(frontends=1)
+    daemon.ready(wrap=["prlimit", "--nofile=512:4096"])
+    process.wait_until(lambda: daemon.frontends, 10, "a frontend")
+    for child in (*daemon.events("started"), *daemon.frontends):
+        assert child["limits"]["files"] == [4096, 4096]
     assert daemon.stop() == (0, "")
 
 

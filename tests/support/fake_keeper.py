@@ -7,6 +7,7 @@ stands in DIR/behaviour.json (DIR from --dir); what it saw goes to DIR/seen, a J
 
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -14,7 +15,7 @@ import struct
 import sys
 
 CHANNEL_FD = 3
-PUBLISH, READY, WANT_FRONTEND, REFUSE, STATE = range(192, 197)
+PUBLISH, READY, WANT_FRONTEND, REFUSE, STATE, FRONTEND_LOST = range(192, 198)
 START, PUBLISHED, FRONTEND, FRONTEND_FAILED, STOP = range(224, 229)
 START_NUMBERS = {
     1: "source", 2: "memory_unlocked", 3: "require_sandbox", 4: "service_uid_plus1",
@@ -65,6 +66,8 @@ def about_this_process():
         "no_new_privs": status_line("NoNewPrivs"),
         # 3 is the channel; listdir's own descriptor is closed by now
         "descriptors": sorted(int(fd) for fd in os.listdir("/proc/self/fd") if is_open(int(fd))),
+        "limits": {"files": resource.getrlimit(resource.RLIMIT_NOFILE),
+                   "data": resource.getrlimit(resource.RLIMIT_DATA)},
         "stdin": os.readlink("/proc/self/fd/0"),
         "stdout_is_stderr": os.path.sameopenfile(1, 2),
     }
@@ -81,6 +84,7 @@ def is_open(fd):
 class Fake:
     def __init__(self, directory):
         self.directory = directory
+        self.channels = {}
         self.channel = socket.socket(fileno=CHANNEL_FD)
         with open(f"{directory}/behaviour.json", encoding="utf-8") as file:
             self.behaviour = json.load(file)
@@ -112,15 +116,34 @@ class Fake:
         assert (message_type, message_id) == (PUBLISHED, 7)
         self.see("published")
         self.send(READY, 0, number(1, self.behaviour.get("sealed", 0)))
+        signal.signal(signal.SIGUSR1, lambda *_: self.lose(*self.behaviour["lose"]))
         for i in range(self.behaviour.get("frontends", 0)):
-            payload = number(1, 1 + i % 3) + number(2, 1000 + i) + number(3, 50 + i)
-            self.send(WANT_FRONTEND, 100 + i, payload)
+            self.send(WANT_FRONTEND, 100 + i, self.frontend(50 + i))
+            if self.behaviour.get("lose-at-once"):
+                self.lose(50 + i)
+        while self.behaviour.get("hang"):
+            signal.pause()
         self.die_if("after-ready")
         for _ in range(self.behaviour.get("lock", 0)):
             self.send(STATE, 0, number(1, 1))
         if self.behaviour.get("garbage"):
             self.channel.send(b"\x01garbage")
         self.serve()
+
+    @staticmethod
+    def frontend(serial):
+        return number(1, 1 + (serial - 50) % 3) + number(2, 950 + serial) + number(3, serial)
+
+    def lose(self, *serials):
+        """Closes their channels and says so."""
+        for serial in serials:
+            if serial in self.channels:
+                os.close(self.channels.pop(serial))
+            self.send(FRONTEND_LOST, 0, self.frontend(serial))
+
+    @staticmethod
+    def numbers(payload):
+        return {tag: int.from_bytes(value, "big") for tag, value in fields(payload).items()}
 
     def die_if(self, moment):
         if self.behaviour.get("die") == moment:
@@ -147,7 +170,6 @@ class Fake:
         self.see("start", **seen)
 
     def serve(self):
-        self.kept = []
         while True:
             received, fds = self.receive()
             if received is None:
@@ -155,8 +177,9 @@ class Fake:
                 return
             for message_type, message_id, payload in received:
                 self.see("message", type=message_type, id=message_id, fds=len(fds),
-                         fields={t: int.from_bytes(v, "big") for t, v in fields(payload).items()})
-                self.kept += fds
+                         fields=self.numbers(payload))
+                if message_type == FRONTEND:
+                    (self.channels[self.numbers(payload)[3]],) = fds
                 if message_type == STOP and not self.behaviour.get("deaf"):
                     self.see("stopped")
                     return

@@ -158,7 +158,7 @@ the_list_of_frontends_grows_to_its_limit_and_forgets(void **state)
     (void)state;
     for (unsigned i = 0; i < OXV_CHILDREN_MAX; i++) {
         assert_true(oxv_children_reserve(&children));
-        oxv_children_add(&children, (pid_t)(i + 1), 1);
+        oxv_children_add(&children, (pid_t)(i + 1), 1, i);
     }
     assert_false(oxv_children_reserve(&children));
     assert_int_equal(children.count, OXV_CHILDREN_MAX);
@@ -195,9 +195,9 @@ only_frontends_of_older_keepers_are_killed(void **state)
 
     (void)state;
     assert_true(oxv_children_reserve(&children));
-    oxv_children_add(&children, old, 1);
+    oxv_children_add(&children, old, 1, 1);
     assert_true(oxv_children_reserve(&children));
-    oxv_children_add(&children, young, 2);
+    oxv_children_add(&children, young, 2, 1);
     oxv_children_kill_before(&children, 2);
     assert_int_equal(waitpid(old, &status, 0), old);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -205,6 +205,37 @@ only_frontends_of_older_keepers_are_killed(void **state)
     assert_true(oxv_children_remove(&children, old));
     oxv_children_kill_before(&children, 3);
     assert_int_equal(waitpid(young, &status, 0), young);
+    oxv_children_done(&children);
+}
+
+static void
+a_frontend_that_was_given_up_is_killed_when_its_time_has_come(void **state)
+{
+    struct oxv_children children = { 0 };
+    pid_t lost = sleeping_child();
+    pid_t others = sleeping_child();
+    int status = 0;
+
+    (void)state;
+    assert_true(oxv_children_reserve(&children));
+    oxv_children_add(&children, others, 1, 7); /* of the keeper before */
+    assert_true(oxv_children_reserve(&children));
+    oxv_children_add(&children, lost, 2, 7);
+    assert_int_equal(oxv_children_next_kill_us(&children), UINT64_MAX);
+    oxv_children_give_up(&children, 2, 8, 50); /* there is none */
+    assert_int_equal(oxv_children_next_kill_us(&children), UINT64_MAX);
+    oxv_children_give_up(&children, 2, 7, 100);
+    oxv_children_give_up(&children, 2, 7, 200); /* said again, it gets no more time */
+    assert_int_equal(oxv_children_next_kill_us(&children), 100);
+    assert_int_equal(oxv_children_kill_due(&children, 99), 0);
+    assert_int_equal(waitpid(lost, &status, WNOHANG), 0);
+    assert_int_equal(oxv_children_kill_due(&children, 100), 1);
+    assert_int_equal(waitpid(lost, &status, 0), lost);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_int_equal(oxv_children_next_kill_us(&children), UINT64_MAX);
+    assert_int_equal(waitpid(others, &status, WNOHANG), 0);
+    oxv_children_kill_before(&children, 2);
+    assert_int_equal(waitpid(others, &status, 0), others);
     oxv_children_done(&children);
 }
 
@@ -263,6 +294,7 @@ main(void)
         cmocka_unit_test(exit_codes_are_those_of_the_design),
         cmocka_unit_test(the_list_of_frontends_grows_to_its_limit_and_forgets),
         cmocka_unit_test(only_frontends_of_older_keepers_are_killed),
+        cmocka_unit_test(a_frontend_that_was_given_up_is_killed_when_its_time_has_come),
         cmocka_unit_test(a_child_gets_the_channel_and_little_else),
         cmocka_unit_test(a_program_that_is_not_there_gives_127),
     };
