@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,8 +113,7 @@ make_symlink(const struct oxv_scene *scene)
 static long
 signal_parent(const struct oxv_scene *scene)
 {
-    (void)scene;
-    return kill(getppid(), 0);
+    return kill(scene->parent, 0);
 }
 
 static long
@@ -133,22 +133,20 @@ signal_all(const struct oxv_scene *scene)
 static long
 signal_thread_of_parent(const struct oxv_scene *scene)
 {
-    (void)scene;
-    return syscall(SYS_tgkill, getppid(), getppid(), 0);
+    return syscall(SYS_tgkill, scene->parent, scene->parent, 0);
 }
 
 static long
 signal_own(const struct oxv_scene *scene)
 {
     (void)scene;
-    return kill(getpid(), 0) == 0 ? syscall(SYS_tgkill, getpid(), getpid(), 0) : -1;
+    return syscall(SYS_tgkill, getpid(), getpid(), 0);
 }
 
 static long
 attach_parent(const struct oxv_scene *scene)
 {
-    (void)scene;
-    return syscall(SYS_ptrace, PTRACE_SEIZE, getppid(), NULL, NULL);
+    return syscall(SYS_ptrace, PTRACE_SEIZE, scene->parent, NULL, NULL);
 }
 
 static long
@@ -157,8 +155,7 @@ read_parent(const struct oxv_scene *scene)
     char byte = 0;
     struct iovec local = { .iov_base = &byte, .iov_len = 1 };
 
-    (void)scene;
-    return process_vm_readv(getppid(), &local, 1, &local, 1, 0);
+    return process_vm_readv(scene->parent, &local, 1, &local, 1, 0);
 }
 
 static long
@@ -166,8 +163,7 @@ limit_parent(const struct oxv_scene *scene)
 {
     struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
 
-    (void)scene;
-    return prlimit(getppid(), RLIMIT_CORE, &limit, NULL);
+    return prlimit(scene->parent, RLIMIT_CORE, &limit, NULL);
 }
 
 static long
@@ -194,7 +190,7 @@ execute(const struct oxv_scene *scene)
 static long
 own_descriptor_signals(const struct oxv_scene *scene)
 {
-    return fcntl(scene->pair[0], F_SETOWN, getppid());
+    return fcntl(scene->pair[0], F_SETOWN, scene->parent);
 }
 
 /* ---- itself ---- */
@@ -297,6 +293,40 @@ attach_filter(const struct oxv_scene *scene)
     return setsockopt(scene->pair[0], SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
+/* An option of another level that has the number of one that is asked for. */
+static long
+ask_another_level(const struct oxv_scene *scene)
+{
+    int value;
+    socklen_t len = sizeof value;
+
+    return getsockopt(scene->pair[0], IPPROTO_IP, SO_PEERCRED, &value, &len);
+}
+
+static long
+ask_another_option(const struct oxv_scene *scene)
+{
+    int value;
+    socklen_t len = sizeof value;
+
+    return getsockopt(scene->pair[0], SOL_SOCKET, SO_TYPE, &value, &len);
+}
+
+static long
+set_buffer(const struct oxv_scene *scene)
+{
+    int size = 65536;
+
+    return setsockopt(scene->pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
+static long
+kill_itself(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return kill(getpid(), 0);
+}
+
 static long
 accept_peer(const struct oxv_scene *scene)
 {
@@ -351,10 +381,12 @@ use_memory(const struct oxv_scene *scene)
     void *pages = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     (void)scene;
-    if (pages == MAP_FAILED || mprotect(pages, len, PROT_READ) != 0) {
+    if (pages == MAP_FAILED) {
         return -1;
     }
-    return munmap(pages, len);
+    void *more = mremap(pages, len, 2 * len, MREMAP_MAYMOVE);
+
+    return more == MAP_FAILED ? -1 : munmap(more, 2 * len);
 }
 
 static long
@@ -363,7 +395,11 @@ lock_memory(const struct oxv_scene *scene)
     static _Alignas(4096) char page[4096];
 
     (void)scene;
-    return mlock(page, sizeof page) == 0 ? munlock(page, sizeof page) : -1;
+    if (mprotect(page, sizeof page, PROT_NONE) != 0 ||
+        mprotect(page, sizeof page, PROT_READ | PROT_WRITE) != 0 || mlock(page, sizeof page) != 0) {
+        return -1;
+    }
+    return munlock(page, sizeof page);
 }
 
 /* Makes, locks, writes, cuts, syncs, renames and removes, as the vault does. */
@@ -453,11 +489,30 @@ static const struct oxv_attempt attempts[] = {
     BOTH("make-socket-pair", FILTER, make_socket_pair),
     BOTH("send-to-another", FILTER, send_to_another),
     BOTH("attach-filter", FILTER, attach_filter),
+    BOTH("ask-another-level", FILTER, ask_another_level),
+    BOTH("ask-another-option", FILTER, ask_another_option),
+    BOTH("set-buffer", FILTER, set_buffer),
+#ifndef OXV_TEST_HOOKS
+    BOTH("kill-itself", FILTER, kill_itself),
+#endif
     { .name = "accept-peer",
       .keeper = OXV_ANSWER_WORKS,
       .frontend = OXV_ANSWER_FILTER,
       .run = accept_peer },
 
+    NEVER(dup),
+    NEVER(dup3),
+    NEVER(close_range),
+    NEVER(eventfd2),
+    NEVER(timerfd_create),
+    NEVER(signalfd4),
+    NEVER(getsockname),
+    NEVER(getpeername),
+    NEVER(flock),
+    NEVER(statx),
+    NEVER(renameat2),
+    NEVER(rt_sigaction),
+    NEVER(sched_yield),
     NEVER(bind),
     NEVER(connect),
     NEVER(listen),
@@ -544,18 +599,23 @@ static const struct oxv_attempt attempts[] = {
     NEVER(sethostname),
     NOT_IN_FRONTEND(openat),
     NOT_IN_FRONTEND(newfstatat),
-    NOT_IN_FRONTEND(statx),
     NOT_IN_FRONTEND(access),
     NOT_IN_FRONTEND(faccessat),
+    NOT_IN_FRONTEND(read),
+    NOT_IN_FRONTEND(pwrite64),
+    NOT_IN_FRONTEND(getsockopt),
+    NOT_IN_FRONTEND(sendto),
+    NOT_IN_FRONTEND(mprotect),
+    NOT_IN_FRONTEND(madvise),
+    NOT_IN_FRONTEND(getrandom),
+    NOT_IN_FRONTEND(prlimit64),
     NOT_IN_FRONTEND(readlinkat),
     NOT_IN_FRONTEND(getdents64),
     NOT_IN_FRONTEND(unlinkat),
-    NOT_IN_FRONTEND(renameat2),
     NOT_IN_FRONTEND(mkdirat),
     NOT_IN_FRONTEND(fchmod),
     NOT_IN_FRONTEND(fchown),
     NOT_IN_FRONTEND(ftruncate),
-    NOT_IN_FRONTEND(flock),
     NOT_IN_FRONTEND(memfd_secret),
 
     BOTH("pass-descriptor", WORKS, pass_descriptor),

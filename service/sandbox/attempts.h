@@ -3,6 +3,7 @@
 #define OXV_SERVICE_SANDBOX_ATTEMPTS_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "service/sandbox/filter.h"
 
@@ -19,6 +20,7 @@ struct oxv_scene {
     int outside_fd;  /* the directory the vault is in, opened before: still no way out */
     int listener_fd; /* an abstract Unix socket with one peer waiting */
     int pair[2];     /* SOCK_SEQPACKET */
+    pid_t parent;    /* the sandbox does not even let it ask */
 };
 
 struct oxv_attempt {

@@ -54,7 +54,7 @@ open_scene(struct probe *probe, const char *dir)
 {
     struct oxv_scene *scene = &probe->scene;
 
-    *scene = (struct oxv_scene){ .vault_fd = -1, .outside_fd = -1 };
+    *scene = (struct oxv_scene){ .vault_fd = -1, .outside_fd = -1, .parent = getppid() };
     if (!open_listener(scene) ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, scene->pair) != 0) {
         return false;

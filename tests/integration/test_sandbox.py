@@ -16,13 +16,18 @@ FORBIDDEN_TO_BOTH = {
     "make-unix-socket", "make-netlink-socket", "bind", "connect", "listen", "clone", "clone3",
     "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_open", "pidfd_getfd",
     "pidfd_send_signal", "keyctl", "bpf", "io_uring_setup", "userfaultfd", "unshare", "mount",
-    "setuid", "capset", "seccomp", "memfd_create", "open_by_handle_at",
+    "setuid", "capset", "seccomp", "memfd_create", "open_by_handle_at", "ask-another-level",
+    "ask-another-option", "set-buffer", "kill-itself", "dup", "eventfd2", "timerfd_create", "flock",
+    "getpeername", "rt_sigaction",
 }
 FORBIDDEN_TO_KEEPER = {
     "open-above", "create-above", "create-by-old-descriptor", "mkdir-above", "move-out",
     "make-symlink", "make-socket-file",
 }
-FORBIDDEN_TO_FRONTEND = {"accept-peer", "openat", "newfstatat", "unlinkat", "memfd_secret"}
+FORBIDDEN_TO_FRONTEND = {
+    "accept-peer", "openat", "newfstatat", "unlinkat", "memfd_secret", "read", "pwrite64", "sendto",
+    "getsockopt", "mprotect", "getrandom", "prlimit64",
+}
 HARDENED = {
     "no-capability", "no-core-file", "private-umask", "no-new-privs", "not-dumpable",
     "seccomp-filter", "landlock-rules",
@@ -128,6 +133,10 @@ def test_the_processes_of_a_service_are_locked_in(role_service):
         assert_locked_in(pid)
         assert Path(f"/proc/{pid}/environ").read_bytes() == b"OPENSSL_CONF=/dev/null\0"
     assert kernel_status(role_service.supervisor_pid)["NoNewPrivs"] == "1"
+    for pid in role_service.frontend_pids:
+        limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        data = next(line for line in limits if line.startswith("Max data size"))
+        assert data.split()[3:5] == [str(1 << 30)] * 2
 
 
 @pytest.mark.root
