@@ -145,18 +145,33 @@ def test_a_killed_frontend_costs_only_its_own_peers_and_is_replaced(two_callers)
     assert [(e["uid"], e["outcome"]) for e in lost] == [(A, "failed")]
 
 
-def test_a_stopped_frontend_is_given_up_and_replaced(acme):
-    """It takes no answers and no peers: nobody else waits for it."""
+def test_a_stopped_frontend_is_given_up_killed_and_replaced(acme):
+    """It takes no answers and no peers: nobody else waits for it, and it does not live on."""
+    peers = []
     with Door(acme.socket("sign")) as door:
         assert door.post("/v1/sign/oauth1", BODY).status == 200
-        stopped = frontends_of(acme, "sign")[0]
+        (stopped,) = frontends_of(acme, "sign")
         os.kill(stopped, signal.SIGSTOP)
+        for _ in range(500):  # more than its channel holds
+            peers.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            peers[-1].connect(str(acme.socket("sign")))
         began = time.monotonic()
         assert acme.admin.get("/v1/admin/status").status == 200
         assert time.monotonic() - began < 1.0
-        os.kill(stopped, signal.SIGKILL)
+        wait_until(lambda: process(stopped) is None, 15, "its end")
+        assert time.monotonic() - began > 4.0, "it had its time"
+    for peer in peers:
+        peer.settimeout(5)
+        try:
+            assert peer.recv(1) == b"", "whoever was with it, or waited for it, is let go"
+        except ConnectionResetError:
+            pass
+        peer.close()
     with Door(acme.socket("sign")) as door:
         assert door.post("/v1/sign/oauth1", BODY).status == 200
+    assert "a frontend that the keeper gave up does not end: it is killed" in acme.stderr
+    lost = [e for e in acme.log_entries() if e["type"] == "frontend"]
+    assert [(e["uid"], e["outcome"]) for e in lost] == [(os.getuid(), "failed")]
 
 
 # --- shares ---
