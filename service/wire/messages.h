@@ -150,7 +150,7 @@ struct oxv_msg_grant_add {
     struct oxv_view not_after;
 };
 
-/* Filters are for the frontend to apply; the keeper logs that they were asked for. */
+/* The keeper logs `purpose`. Filters never reach it: the frontend applies them. */
 struct oxv_msg_log_read {
     struct oxv_view purpose; /* "show", "export", "follow" */
     struct oxv_view format;  /* "jsonl", "csv" */
