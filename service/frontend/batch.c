@@ -74,12 +74,13 @@ oxv_batch_begin(struct oxv_peer *p, cJSON *object, struct oxv_err *err)
     batch->next = requests->child;
     batch->count = count;
     p->batch = batch;
+    p->holds_batch = true;
     p->frontend->batch_count++;
     return OXV_OK;
 }
 
 void
-oxv_batch_free(struct oxv_frontend *f, struct oxv_batch *batch)
+oxv_batch_free(struct oxv_batch *batch)
 {
     if (batch == NULL) {
         return;
@@ -87,7 +88,15 @@ oxv_batch_free(struct oxv_frontend *f, struct oxv_batch *batch)
     cJSON_Delete(batch->object);
     oxv_buffer_done(&batch->text);
     free(batch);
-    f->batch_count--;
+}
+
+void
+oxv_batch_leave(struct oxv_peer *p)
+{
+    if (p->holds_batch && p->batch == NULL) {
+        p->holds_batch = false;
+        p->frontend->batch_count--;
+    }
 }
 
 static void
@@ -124,7 +133,7 @@ oxv_batch_answer(struct oxv_peer *p, size_t item, struct oxv_view json)
     if (++batch->answered == batch->count) {
         p->batch = NULL;
         write_reply(p, batch);
-        oxv_batch_free(p->frontend, batch);
+        oxv_batch_free(batch);
     }
 }
 

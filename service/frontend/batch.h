@@ -21,7 +21,9 @@ enum oxv_batch_step {
 OXV_MUST_USE enum oxv_status oxv_batch_begin(struct oxv_peer *p, cJSON *object,
                                              struct oxv_err *err);
 /* NULL is fine. */
-void oxv_batch_free(struct oxv_frontend *f, struct oxv_batch *batch);
+void oxv_batch_free(struct oxv_batch *batch);
+/* Makes room for another batch where this peer has none any more, and has taken its answer. */
+void oxv_batch_leave(struct oxv_peer *p);
 
 /* Sends the next question; answers by itself what cannot be sent. */
 enum oxv_batch_step oxv_batch_send(struct oxv_peer *p);

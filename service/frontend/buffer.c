@@ -100,7 +100,21 @@ oxv_buffer_consume(struct oxv_buffer *b, size_t len)
 void
 oxv_buffer_shrink(struct oxv_buffer *b, size_t keep)
 {
-    if (oxv_buffer_len(b) == 0 && b->size > keep) {
+    size_t len = oxv_buffer_len(b);
+
+    if (len == 0 && b->size > keep) {
         oxv_buffer_done(b);
+    }
+    if (b->size <= keep || len > keep) {
+        return;
+    }
+    memmove(b->data, oxv_buffer_view(b).data, len);
+    b->start = 0;
+    b->end = len;
+    uint8_t *data = realloc(b->data, keep);
+
+    if (data != NULL) { /* else it stays as it is */
+        b->data = data;
+        b->size = keep;
     }
 }

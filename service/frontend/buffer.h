@@ -31,7 +31,7 @@ OXV_MUST_USE bool oxv_buffer_append(struct oxv_buffer *b, struct oxv_view bytes)
 
 /* Drops `len` bytes at the front. More than there are is a bug. */
 void oxv_buffer_consume(struct oxv_buffer *b, size_t len);
-/* Gives memory above `keep` bytes back where the buffer is empty. */
+/* Gives memory above `keep` bytes back, unless more than that is in the buffer. */
 void oxv_buffer_shrink(struct oxv_buffer *b, size_t keep);
 
 #endif

@@ -24,12 +24,14 @@
 
 #define OXV_REQUEST_TIMEOUT_MS 60000u  /* from its first byte to its last */
 #define OXV_IDLE_TIMEOUT_MS    300000u /* between requests */
+#define OXV_REFUSED_TIMEOUT_MS 5000u   /* for a refused peer to ask what it will not get */
 #define OXV_TAKE_TIMEOUT_MS    60000u  /* for a peer to take some of its answer */
 #define OXV_LINGER_TIMEOUT_MS  2000u
 #define OXV_LINGER_MAX_BYTES   1048576u
-#define OXV_PEERS_MAX          1024u /* the keeper hands over half as many */
-#define OXV_BATCHES_MAX        32u   /* at work at once: each may hold some MiB */
-#define OXV_STREAMS_MAX        64u   /* of the log, at once */
+#define OXV_FRONTEND_PEERS_MAX 1024u     /* the keeper hands over half as many */
+#define OXV_BATCHES_MAX        32u       /* until their answers are taken: each may hold some MiB */
+#define OXV_BODIES_MAX_BYTES   67108864u /* of all long ones while they arrive */
+#define OXV_STREAMS_MAX        64u       /* of the log, at once */
 #define OXV_SCRATCH_BYTES      262144u
 
 enum oxv_peer_state {
@@ -84,6 +86,8 @@ struct oxv_peer {
 
     uint8_t question; /* type of the message that waits to be sent, 0: none */
     struct oxv_buffer payload;
+    size_t body_room;              /* its share of OXV_BODIES_MAX_BYTES */
+    bool holds_batch;              /* counts as one of OXV_BATCHES_MAX */
     struct oxv_batch *batch;       /* owned; NULL: none */
     struct oxv_log_stream *stream; /* owned; NULL: none */
 
@@ -93,6 +97,13 @@ struct oxv_peer {
 };
 
 TAILQ_HEAD(oxv_peer_list, oxv_peer);
+
+/* Will it be refused whatever it asks? */
+static inline bool
+oxv_peer_is_refused(const struct oxv_peer *p)
+{
+    return p->refusal.end > p->refusal.start;
+}
 
 /* A question the keeper has. */
 struct oxv_call {
@@ -113,6 +124,7 @@ struct oxv_frontend {
     uint64_t next_check_ms; /* no deadline comes before */
     size_t peer_count;
     size_t batch_count;
+    size_t body_room; /* given to peers, of OXV_BODIES_MAX_BYTES */
     struct oxv_peer_list peers;
     struct oxv_peer_list ready;
     struct oxv_peer_list dirty;

@@ -240,6 +240,23 @@ oxv_frontend_turn(struct oxv_frontend *f, bool may_wait, struct oxv_err *err)
     return st == OXV_E_FORMAT ? oxv_fail(err, st, "the keeper sent what it must not") : st;
 }
 
+/*
+ * What the keeper sent before its end: a reset is told ahead of it, and a send that fails, or an
+ * end that is met in the middle of a turn, says nothing about it.
+ */
+static void
+take_rest(struct oxv_frontend *f)
+{
+    bool more;
+
+    for (unsigned failures = 0; failures < 2;) {
+        enum oxv_status st = take_datagram(f, &more);
+
+        failures += st == OXV_OK ? 0 : st == OXV_E_NOT_FOUND ? 1 : 2;
+    }
+    finish_turn(f);
+}
+
 enum oxv_status
 oxv_frontend_run(struct oxv_frontend *f, struct oxv_err *err)
 {
@@ -251,6 +268,7 @@ oxv_frontend_run(struct oxv_frontend *f, struct oxv_err *err)
     if (st != OXV_E_NOT_FOUND) {
         return st;
     }
+    take_rest(f);
     oxv_calls_fail_all(f);
     end_all(f);
     return OXV_OK;

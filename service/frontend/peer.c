@@ -83,13 +83,14 @@ oxv_peer_adopt(struct oxv_frontend *f, int fd, const struct oxv_msg_peer *messag
         peer_free(p);
         return OXV_E_FORMAT;
     }
-    if (f->peer_count == OXV_PEERS_MAX || epoll_ctl(f->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+    if (f->peer_count == OXV_FRONTEND_PEERS_MAX ||
+        epoll_ctl(f->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
         peer_free(p);
         return OXV_E_LIMIT;
     }
     TAILQ_INSERT_TAIL(&f->peers, p, all);
     f->peer_count++;
-    oxv_peer_set_deadline(p, OXV_IDLE_TIMEOUT_MS);
+    oxv_peer_set_deadline(p, oxv_peer_is_refused(p) ? OXV_REFUSED_TIMEOUT_MS : OXV_IDLE_TIMEOUT_MS);
     oxv_peer_on_events(p, EPOLLIN); /* most have sent their request already */
     return OXV_OK;
 }
@@ -113,8 +114,10 @@ oxv_peer_end(struct oxv_peer *p)
     }
     p->state = OXV_PEER_DEAD;
     oxv_calls_forget(p);
-    oxv_batch_free(f, p->batch);
+    oxv_batch_free(p->batch);
     p->batch = NULL;
+    oxv_batch_leave(p);
+    oxv_request_give_room(p);
     oxv_stream_free(f, p->stream);
     p->stream = NULL;
     oxv_closep(&p->fd); /* leaves the epoll set with it: no one else holds this socket */
@@ -222,6 +225,10 @@ oxv_peer_on_deadline(struct oxv_peer *p)
         return;
     }
     p->request.is_early = true;
+    if (oxv_peer_is_refused(p)) {
+        oxv_reply_refusal(p);
+        return;
+    }
     oxv_reply_problem(p, OXV_CODE_BAD_REQUEST, "the request did not arrive within 60 seconds");
 }
 
@@ -259,6 +266,7 @@ flush(struct oxv_peer *p)
     oxv_buffer_consume(&p->out, n > 0 ? (size_t)n : 0);
     if (n == (ssize_t)rest.len) {
         oxv_buffer_shrink(&p->out, KEEP_BYTES);
+        oxv_batch_leave(p);
         restart_clock(p);
         return true;
     }

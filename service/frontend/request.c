@@ -50,6 +50,7 @@ oxv_request_reset(struct oxv_peer *p)
     p->started = false;
     oxv_buffer_shrink(&p->in, KEEP_BYTES);
     oxv_buffer_shrink(&p->payload, KEEP_BYTES);
+    oxv_request_give_room(p);
     oxv_peer_set_deadline(p, OXV_IDLE_TIMEOUT_MS);
 }
 
@@ -62,7 +63,9 @@ wait_for_more(struct oxv_peer *p)
         oxv_reply_problem(p, OXV_CODE_BAD_REQUEST, "the request ends before its end");
     } else if (!p->started) {
         p->started = true;
-        oxv_peer_set_deadline(p, OXV_REQUEST_TIMEOUT_MS);
+        if (!oxv_peer_is_refused(p)) {
+            oxv_peer_set_deadline(p, OXV_REQUEST_TIMEOUT_MS);
+        }
     }
 }
 
@@ -131,6 +134,31 @@ body_max(const struct oxv_endpoint *endpoint)
     return endpoint->style == OXV_STYLE_BATCH ? OXV_BATCH_BODY_MAX_BYTES : OXV_BODY_MAX_BYTES;
 }
 
+void
+oxv_request_give_room(struct oxv_peer *p)
+{
+    p->frontend->body_room -= p->body_room;
+    p->body_room = 0;
+}
+
+/* A long body takes its room from what all peers share, before it is read. */
+static bool
+take_room(struct oxv_peer *p, const struct oxv_http_head *head)
+{
+    struct oxv_frontend *f = p->frontend;
+    size_t wanted = head->is_chunked ? body_max(p->request.endpoint) : (size_t)head->content_length;
+
+    if (wanted <= KEEP_BYTES) {
+        return true;
+    }
+    if (wanted > OXV_BODIES_MAX_BYTES - f->body_room) {
+        return refuse(p, OXV_CODE_BUSY, "too many long requests of this user arrive at once");
+    }
+    f->body_room += wanted;
+    p->body_room = wanted;
+    return true;
+}
+
 /* What can be said about a body before it is read. */
 static bool
 admit_body(struct oxv_peer *p, const struct oxv_http_head *head)
@@ -152,13 +180,13 @@ admit_body(struct oxv_peer *p, const struct oxv_http_head *head)
         return refuse(p, OXV_CODE_UNSUPPORTED_MEDIA_TYPE,
                       "the body must be application/json in UTF-8, not encoded further");
     }
-    return true;
+    return take_room(p, head);
 }
 
 static bool
 admit(struct oxv_peer *p, struct parsed *parsed)
 {
-    if (oxv_buffer_len(&p->refusal) > 0) {
+    if (oxv_peer_is_refused(p)) {
         return admit_refused(p, &parsed->head);
     }
     return admit_route(p, parsed) && admit_body(p, &parsed->head);
@@ -419,6 +447,7 @@ take_chunked_body(struct oxv_peer *p)
     read_again(p, oxv_view_slice(whole, 0, head_len), &parsed);
     ask(p, &parsed.route, oxv_view_from(whole, head_len));
     oxv_buffer_done(&p->unchunked);
+    oxv_request_give_room(p);
 }
 
 /* `parsed` is NULL where the head was read in an earlier turn. */
@@ -440,6 +469,8 @@ take_plain_body(struct oxv_peer *p, struct parsed *parsed)
     }
     ask(p, &parsed->route, oxv_view_slice(in, head_len, body_len));
     oxv_buffer_consume(&p->in, head_len + body_len);
+    oxv_buffer_shrink(&p->in, KEEP_BYTES);
+    oxv_request_give_room(p);
 }
 
 void

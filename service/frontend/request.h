@@ -13,4 +13,7 @@ void oxv_request_advance(struct oxv_peer *p);
 /* Nothing of the request is kept: the next one begins. */
 void oxv_request_reset(struct oxv_peer *p);
 
+/* Gives back the peer's share of the room for long bodies. */
+void oxv_request_give_room(struct oxv_peer *p);
+
 #endif

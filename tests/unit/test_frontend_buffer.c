@@ -50,7 +50,11 @@ an_empty_buffer_is_empty_and_gives_its_memory_back(void **state)
     oxv_buffer_grow(&b, 100000);
     oxv_buffer_shrink(&b, 10);
     assert_int_equal(oxv_buffer_len(&b), 100000); /* not while something is in it */
-    oxv_buffer_consume(&b, 100000);
+    oxv_buffer_consume(&b, 99999);
+    oxv_buffer_shrink(&b, 4096);
+    assert_int_equal(b.size, 4096);
+    assert_true(oxv_view_is(oxv_buffer_view(&b), "x"));
+    oxv_buffer_consume(&b, 1);
     oxv_buffer_shrink(&b, 1000000);
     assert_non_null(b.data);
     oxv_buffer_shrink(&b, 10);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/io.h"
+#include "service/wire/doc.h"
 
 #define SIGN_HEAD "POST /v1/sign/oauth1 HTTP/1.1\r\nHost: x\r\nContent-Length: 44\r\n\r\n"
 #define SIGN_BODY "{\"connection\":\"a\",\"method\":\"GET\",\"url\":\"uu\"}"
@@ -51,16 +52,33 @@ turn(struct world *w)
 }
 
 static int
-new_peer(struct world *w)
+new_peer_as(struct world *w, const struct oxv_msg_peer *message)
 {
     int fds[2];
+    uint8_t payload[1024];
+    struct oxv_writer writer = oxv_writer(payload, sizeof payload);
 
+    oxv_fields_encode(&writer, &oxv_msg_peer_shape, message);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    assert_int_equal(oxv_channel_put_fds(w->keeper, OXV_MSG_PEER, 0, oxv_view(NULL, 0), &fds[1], 1),
+    assert_int_equal(oxv_channel_put_fds(w->keeper, OXV_MSG_PEER, 0,
+                                         oxv_view(writer.data, writer.len), &fds[1], 1),
                      OXV_OK);
     assert_int_equal(oxv_channel_flush(w->keeper), OXV_OK);
     turn(w);
     return fds[0];
+}
+
+static int
+new_peer(struct world *w)
+{
+    return new_peer_as(w, &(struct oxv_msg_peer){ 0 });
+}
+
+static int
+new_refused_peer(struct world *w)
+{
+    return new_peer_as(w, &(struct oxv_msg_peer){ .refuse_code = oxv_view_text("unknown_caller"),
+                                                  .refuse_detail = oxv_view_text("no") });
 }
 
 static void
@@ -232,6 +250,211 @@ what_is_sent_ahead_is_kept_within_bounds(void **state)
 }
 
 static void
+a_refused_peer_has_five_seconds_whatever_it_sends(void **state)
+{
+    static const char *const parts[] = { "", "G", "GET / HTTP/1.1\r\n" };
+    char buffer[1024];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        struct world w = new_world(OXV_DOOR_SIGN);
+        int peer = new_refused_peer(&w);
+        uint64_t deadline_ms = inside(&w)->deadline_ms;
+
+        assert_in_range(deadline_ms, w.frontend->now_ms + 4000, w.frontend->now_ms + 5000);
+        for (const char *c = parts[i]; *c != '\0'; c++) {
+            char one[2] = { *c, '\0' };
+
+            say(&w, peer, one);
+        }
+        assert_int_equal(inside(&w)->deadline_ms, deadline_ms);
+        let_time_pass(&w, inside(&w));
+        const char *heard = hear(peer, buffer);
+
+        if (parts[i][0] == '\0') {
+            assert_null(heard);
+        } else {
+            assert_non_null(heard);
+            assert_non_null(strstr(heard, "HTTP/1.1 403 "));
+            assert_non_null(strstr(heard, "\"code\":\"unknown_caller\""));
+            let_time_pass(&w, inside(&w)); /* it lingers */
+        }
+        assert_true(TAILQ_EMPTY(&w.frontend->peers));
+        oxv_closep(&peer);
+        end_world(&w);
+    }
+}
+
+/* A sign answer of `len` bytes for the one question that is open. */
+static void
+answer_at_length(struct world *w, size_t len)
+{
+    static char text[40000];
+    static uint8_t bytes[50000];
+    struct oxv_writer doc = oxv_writer(bytes, sizeof bytes);
+    uint64_t id = 0;
+
+    for (size_t i = 0; i < OXV_WIRE_CREDITS; i++) {
+        id = w->frontend->calls[i].id != 0 ? w->frontend->calls[i].id : id;
+    }
+    assert_true(id != 0 && len <= sizeof text);
+    memset(text, 'x', sizeof text);
+    oxv_doc_object(&doc, NULL);
+    oxv_doc_text(&doc, "authorization", oxv_view(text, len));
+    oxv_doc_end(&doc);
+    assert_int_equal(oxv_channel_put(w->keeper, OXV_MSG_DOC, id, oxv_view(doc.data, doc.len)),
+                     OXV_OK);
+    assert_int_equal(oxv_channel_flush(w->keeper), OXV_OK);
+}
+
+static void
+what_the_keeper_answered_before_its_end_is_given_out(void **state)
+{
+    static const size_t lengths[] = { 10, 40000 };
+    char buffer[1024];
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct world w = new_world(OXV_DOOR_SIGN);
+        int peer = new_peer(&w);
+        int other = new_peer(&w);
+
+        say(&w, peer, SIGN);
+        answer_at_length(&w, lengths[i % 2]);
+        if (i >= 2) { /* a question that nobody reads: then the end is a reset */
+            assert_int_equal(send(other, SIGN, sizeof SIGN - 1, MSG_DONTWAIT), sizeof SIGN - 1);
+        }
+        end_world(&w);
+        const char *heard = hear(peer, buffer);
+
+        assert_non_null(heard);
+        assert_non_null(strstr(heard, "HTTP/1.1 200 "));
+        heard = hear(other, buffer);
+        assert_int_equal(heard != NULL && strstr(heard, "HTTP/1.1 503 ") != NULL, i >= 2);
+        oxv_closep(&peer);
+        oxv_closep(&other);
+    }
+}
+
+static void
+long_bodies_that_do_not_arrive_leave_room_for_short_ones(void **state)
+{
+    static const char head[] =
+        "POST /v1/sign/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n{";
+    static const char chunked[] =
+        "POST /v1/sign/oauth1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1";
+    static const size_t most = OXV_BODIES_MAX_BYTES / 1048576u;
+    struct world w = new_world(OXV_DOOR_SIGN);
+    int peers[OXV_BODIES_MAX_BYTES / 1048576u + 1];
+    char buffer[1024];
+
+    (void)state;
+    for (size_t i = 0; i <= most; i++) {
+        peers[i] = new_peer(&w);
+        say(&w, peers[i], head);
+        const char *heard = hear(peers[i], buffer);
+
+        assert_non_null(heard);
+        if (i < most) {
+            assert_string_equal(heard, "");
+        } else {
+            assert_non_null(strstr(heard, "HTTP/1.1 503 "));
+            assert_non_null(strstr(heard, "too many long requests of this user arrive at once"));
+            assert_non_null(strstr(heard, "Retry-After: 1\r\n"));
+        }
+    }
+    int other = new_peer(&w);
+
+    say(&w, other, chunked);
+    assert_non_null(strstr(hear(other, buffer), "HTTP/1.1 503 "));
+    oxv_closep(&other);
+    other = new_peer(&w);
+    say(&w, other, SIGN);
+    assert_int_equal(inside(&w)->state, OXV_PEER_ASKED);
+    oxv_closep(&peers[0]); /* its room is free again */
+    turn(&w);
+    oxv_closep(&other);
+    other = new_peer(&w);
+    say(&w, other, head);
+    assert_int_equal(inside(&w)->state, OXV_PEER_BODY);
+    assert_int_equal(w.frontend->body_room, OXV_BODIES_MAX_BYTES);
+    oxv_closep(&other);
+    for (size_t i = 1; i <= most; i++) {
+        oxv_closep(&peers[i]);
+    }
+    turn(&w);
+    assert_int_equal(w.frontend->body_room, 0);
+    end_world(&w);
+}
+
+static void
+a_long_body_is_kept_no_longer_than_it_is_read(void **state)
+{
+    enum { BODY = 1000000 };
+    static char request[BODY + 200];
+    struct world w = new_world(OXV_DOOR_SIGN);
+    int peer = new_peer(&w);
+    int head =
+        snprintf(request, sizeof request,
+                 "POST /v1/sign/batch HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", BODY);
+    size_t sent = 0;
+    size_t len = (size_t)head + BODY + 1;
+
+    (void)state;
+    memset(request + head, ' ', BODY);
+    memcpy(request + head, "{\"requests\":[1]}", 16);
+    request[head + BODY] = 'G'; /* the next request begins */
+    while (sent < len) {
+        ssize_t n = send(peer, request + sent, len - sent, MSG_DONTWAIT);
+
+        sent += n > 0 ? (size_t)n : 0;
+        turn(&w);
+    }
+    for (size_t i = 0; i < 100; i++) {
+        turn(&w);
+    }
+    assert_int_equal(oxv_buffer_len(&inside(&w)->in), 1);
+    assert_in_range(inside(&w)->in.size, 1, 16384);
+    assert_int_equal(w.frontend->body_room, 0);
+    oxv_closep(&peer);
+    end_world(&w);
+}
+
+static void
+a_batch_counts_until_its_answer_is_taken(void **state)
+{
+    enum { ITEMS = 1000 };
+    static char body[ITEMS * 2 + 20] = "{\"requests\":[1";
+    char request[sizeof body + 100];
+    struct world w = new_world(OXV_DOOR_SIGN);
+    int peer = new_peer(&w);
+    int small = 4096;
+    char buffer[65536];
+
+    (void)state;
+    for (size_t i = 1; i < ITEMS; i++) {
+        memcpy(body + 12 + 2 * i, ",1", 2);
+    }
+    memcpy(body + 12 + 2 * ITEMS, "]}", 3);
+    assert_int_equal(setsockopt(inside(&w)->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+    (void)snprintf(request, sizeof request,
+                   "POST /v1/sign/batch HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s",
+                   strlen(body), body);
+    say(&w, peer, request);
+    turn(&w);
+    assert_true(inside(&w)->blocked);
+    assert_null(inside(&w)->batch);
+    assert_int_equal(w.frontend->batch_count, 1);
+    while (oxv_buffer_len(&inside(&w)->out) > 0) {
+        assert_true(recv(peer, buffer, sizeof buffer, MSG_DONTWAIT) > 0);
+        turn(&w);
+    }
+    assert_int_equal(w.frontend->batch_count, 0);
+    oxv_closep(&peer);
+    end_world(&w);
+}
+
+static void
 only_so_many_batches_are_at_work_at_once(void **state)
 {
     static const char batch[] =
@@ -314,6 +537,11 @@ main(void)
         cmocka_unit_test(a_peer_whose_question_is_with_the_keeper_may_wait_for_ever),
         cmocka_unit_test(a_peer_that_does_not_take_its_answers_is_let_go),
         cmocka_unit_test(what_is_sent_ahead_is_kept_within_bounds),
+        cmocka_unit_test(a_refused_peer_has_five_seconds_whatever_it_sends),
+        cmocka_unit_test(what_the_keeper_answered_before_its_end_is_given_out),
+        cmocka_unit_test(long_bodies_that_do_not_arrive_leave_room_for_short_ones),
+        cmocka_unit_test(a_long_body_is_kept_no_longer_than_it_is_read),
+        cmocka_unit_test(a_batch_counts_until_its_answer_is_taken),
         cmocka_unit_test(only_so_many_batches_are_at_work_at_once),
         cmocka_unit_test(only_so_many_reads_of_the_log_are_at_work_at_once),
         cmocka_unit_test(an_idle_frontend_sleeps_until_something_is_due),
