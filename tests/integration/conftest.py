@@ -2,7 +2,9 @@
 
 import os
 import re
+import resource
 import shutil
+import signal
 import stat
 from pathlib import Path
 
@@ -12,6 +14,29 @@ from support.service import Build, Service, public_directory
 # A process that a sanitizer ended is replaced: only its last words tell.
 SANITIZER = re.compile(r"Sanitizer|runtime error:")
 TOP = Path(__file__).resolve().parent.parent.parent
+
+# No test takes that long: what hangs shall fail, and say where.
+TEST_SECONDS = 180
+DESCRIPTORS = 16384  # some tests open thousands of connections; a login shell may give 1024
+
+
+def pytest_configure():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if os.geteuid() == 0:
+        hard = max(hard, DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, DESCRIPTORS), hard))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    def too_long(*_):
+        raise TimeoutError(f"{item.nodeid} takes more than {TEST_SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def pytest_collection_modifyitems(items):
