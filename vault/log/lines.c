@@ -32,7 +32,7 @@ oxv_lines_new(int fd)
         lines->fd = fd;
         lines->at_end = false;
         lines->offset = 0;
-        lines->left = oxv_view(lines->buffer, 0);
+        lines->left = (struct oxv_view){ .data = lines->buffer }; /* nothing in it yet */
     }
     return lines;
 }
