@@ -64,6 +64,9 @@ url_mismatch(const struct oxv_grant *grant, const struct oxv_policy_question *qu
     if (!oxv_query_match(question->url, r->query)) {
         return "the grant fixes query parameters, and the URL does not have each exactly once";
     }
+    if (!oxv_form_match(question->form, r->query)) {
+        return "the grant fixes query parameters, and the form has one of the same name";
+    }
     return NULL;
 }
 
@@ -111,7 +114,8 @@ refuse_foreign_url(const struct oxv_policy_question *question, struct oxv_policy
         return true;
     }
     if (oxv_path_check(question->url->path, NULL) != OXV_OK) {
-        refuse(answer, "url_not_allowed", "the path has dot segments, which are never signed");
+        refuse(answer, "url_not_allowed",
+               "the path has dot segments or hidden control characters, which are never signed");
         return true;
     }
     return false;

@@ -11,6 +11,7 @@ struct oxv_policy_question {
     uint64_t kind;
     struct oxv_view method;
     const struct oxv_url *url;
+    struct oxv_view form; /* LIST of name, value ...: parameters of the body that are signed */
 };
 
 struct oxv_policy_answer {

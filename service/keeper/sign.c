@@ -268,6 +268,7 @@ decide(struct oxv_keeper *k, const struct oxv_request *request,
         }
         question->url = &job->url;
         question->method = oxv_method_view(&job->method);
+        question->form = ((const struct oxv_msg_sign *)request->fields)->form;
     }
     const char *unfit = unfit_for_kind(job, question->connection);
 

@@ -45,7 +45,7 @@ list(uint8_t storage[256], const char *first, const char *second)
 }
 
 static struct oxv_policy_answer
-ask(uint64_t kind, const char *method, const char *url_text)
+ask_with_form(uint64_t kind, const char *method, const char *url_text, struct oxv_view form)
 {
     struct oxv_url url;
     struct oxv_policy_answer answer = { 0 };
@@ -53,6 +53,7 @@ ask(uint64_t kind, const char *method, const char *url_text)
         .caller = oxv_vault_caller_by_uid(keeper.vault, 1000),
         .connection = oxv_vault_connection(keeper.vault, oxv_view_text("acme")),
         .kind = kind,
+        .form = form,
     };
 
     if (url_text != NULL) {
@@ -62,6 +63,12 @@ ask(uint64_t kind, const char *method, const char *url_text)
     }
     oxv_policy_decide(&keeper, &question, &answer);
     return answer;
+}
+
+static struct oxv_policy_answer
+ask(uint64_t kind, const char *method, const char *url_text)
+{
+    return ask_with_form(kind, method, url_text, oxv_view(NULL, 0));
 }
 
 #define assert_code(answer, wanted) assert_string_equal((answer).code, (wanted))
@@ -167,6 +174,24 @@ query_parameters_are_fixed_by_the_grant(void **state)
 }
 
 static void
+neither_form_nor_semicolon_gets_around_what_the_grant_fixes(void **state)
+{
+    (void)state;
+    static const char url[] = HOST "/services/x?script=508";
+    uint8_t query[256];
+    uint8_t form[256];
+
+    (void)grant_services((struct oxv_grant_record){ .query = list(query, "script", "508") });
+    assert_allowed(ask_with_form(OXV_KIND_OAUTH1, "POST", url, list(form, "x", "1")));
+    assert_code(ask_with_form(OXV_KIND_OAUTH1, "POST", url, list(form, "script", "508")),
+                "url_not_allowed");
+    assert_code(ask_with_form(OXV_KIND_OAUTH1, "POST", url, list(form, "script", "999")),
+                "url_not_allowed");
+    assert_code(ask(OXV_KIND_OAUTH1, "GET", HOST "/services/x?x=1;script=999&script=508"),
+                "url_not_allowed");
+}
+
+static void
 a_grant_holds_between_its_times_only(void **state)
 {
     (void)state;
@@ -259,6 +284,7 @@ main(void)
         WITH_VAULT(no_grant_reaches_beyond_the_connections_origins),
         WITH_VAULT(dot_segments_and_encoded_slashes_do_not_cross_the_glob),
         WITH_VAULT(query_parameters_are_fixed_by_the_grant),
+        WITH_VAULT(neither_form_nor_semicolon_gets_around_what_the_grant_fixes),
         WITH_VAULT(a_grant_holds_between_its_times_only),
         WITH_VAULT(a_rate_allows_one_seconds_worth_at_once_and_then_refills),
         WITH_VAULT(a_slow_rate_allows_one_and_says_how_long_to_wait),

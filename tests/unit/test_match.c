@@ -339,6 +339,35 @@ dot_segments_are_refused_in_every_spelling(void **state)
 }
 
 static void
+control_characters_are_refused_after_each_round_of_decoding(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        size_t offset;
+    } refused[] = {
+        { "/a%00", 2 },      { "/a%2500", 2 },       { "/rest%09/a", 5 }, { "/rest%2509/a", 5 },
+        { "/a/%0d%0ax", 3 }, { "/a/%250D", 3 },      { "/%7f", 1 },       { "/%257F", 1 },
+        { "/x%1f/y", 2 },    { "/x%25%31%66/y", 2 }, { "/a%%30%30", 2 },
+    };
+    static const char *const good[] = { "/a%20b", "/%7e", "/%c3%a9", "/%25", "/a%2520b", "/%80" };
+
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct oxv_syntax_error where = { 0 };
+
+        if (oxv_path_check(oxv_view_text(refused[i].path), &where) != OXV_E_DENIED ||
+            where.offset != refused[i].offset) {
+            fail_msg("%s: at %zu", refused[i].path, where.offset);
+        }
+        assert_string_equal(where.reason, "a control character in the path");
+        assert_differs("/**", refused[i].path);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(oxv_path_check(oxv_view_text(good[i]), NULL), OXV_OK);
+    }
+}
+
+static void
 a_path_encoded_three_times_is_refused(void **state)
 {
     (void)state;
@@ -361,7 +390,8 @@ token_endpoints_are_matched_by_their_literal_path_only(void **state)
         "/%72%65%73%74/a",   "/REST/a",         "/Rest/a",     "/rest%2Fa",   "/rest%5ca",
         "/%2Frest/a",        "/rest;x=1/a",     "/;a/rest/b",  "/%2572est/a", "/rest%252Fa",
         "/rest\\a",          "///rest//a",      "/rest%3B1/a", "/%5crest/a",  "/;a%252Fb/rest/c",
-        "/;a%2f;b/rest/c",   "/%25%37%32est/a",
+        "/;a%2f;b/rest/c",   "/%25%37%32est/a", "/rest./a",    "/rest.../a",  "/Rest%2e/a",
+        "/rest.%252E/a",     "/rest.;x/a",      "/.../rest/a",
     };
     static const char *const globs[] = { "/**", "/*/**", "/**/a", "/rest/*",  "/rest/**", "/**a",
                                          "/*",  "/*a",   "//**",  "/*rest/*", "/;**" };
@@ -383,7 +413,9 @@ what_only_resembles_a_token_endpoint_is_matched(void **state)
     (void)state;
     static const char *const paths[] = { "/rest",      "/restlet/a", "/services/rest/record",
                                          "/app/rest/", "/arest/b",   "/rest.nl/a",
-                                         "/res/t",     "/r/est/a",   "/rest%20/a" };
+                                         "/res/t",     "/r/est/a",   "/rest%20/a",
+                                         "/.rest/a",   "/rest.",     "/rest.x./a",
+                                         "/re.st/a",   "/resta./a" };
 
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         assert_matches("/**", paths[i]);
@@ -449,6 +481,63 @@ required_query_pairs_must_each_be_there_once(void **state)
     assert_false(query_matches("?x=1", empty));
     assert_false(query_matches("?script=", odd));
     assert_false(query_matches("?script", odd));
+}
+
+static void
+a_list_that_names_a_name_twice_matches_nothing(void **state)
+{
+    (void)state;
+    static const char *const same[] = { "a", "1", "a", "1", NULL };
+    static const char *const other[] = { "a", "1", "b", "2", "a", "3", NULL };
+    static const char *const value_alike[] = { "a", "b", "b", "a", NULL };
+
+    assert_false(query_matches("?a=1", same));
+    assert_false(query_matches("?a=1&a=1", same));
+    assert_false(query_matches("?a=1&b=2", other));
+    assert_true(query_matches("?a=b&b=a", value_alike));
+}
+
+static void
+a_raw_semicolon_hides_no_pair_from_a_grant_that_fixes_some(void **state)
+{
+    (void)state;
+    static const char *const none[] = { NULL };
+    static const char *const script[] = { "script", "508", NULL };
+
+    assert_false(query_matches("?x=1;script=999&script=508", script));
+    assert_false(query_matches("?script=508&x=1;script=999", script));
+    assert_false(query_matches("?script=508;", script));
+    assert_true(query_matches("?script=508&x=1%3Bscript=999", script)); /* encoded: no separator */
+    assert_true(query_matches("?x=1;script=999", none));
+}
+
+static bool
+form_matches(const char *const *form, const char *const *required)
+{
+    uint8_t form_bytes[256];
+    uint8_t required_bytes[256];
+
+    return oxv_form_match(list_of(form_bytes, sizeof form_bytes, form),
+                          list_of(required_bytes, sizeof required_bytes, required));
+}
+
+static void
+a_form_must_leave_alone_what_the_grant_fixes(void **state)
+{
+    (void)state;
+    static const char *const none[] = { NULL };
+    static const char *const script[] = { "script", "508", "deploy", "1", NULL };
+    static const char *const other[] = { "x", "script", "y", "", NULL };
+    static const char *const same[] = { "x", "1", "deploy", "1", NULL };
+    static const char *const odd[] = { "x", NULL };
+
+    assert_true(form_matches(none, none));
+    assert_true(form_matches(same, none));
+    assert_true(form_matches(odd, none)); /* not ours to refuse */
+    assert_true(form_matches(none, script));
+    assert_true(form_matches(other, script));
+    assert_false(form_matches(same, script));
+    assert_false(form_matches(odd, script));
 }
 
 static void
@@ -530,10 +619,14 @@ main(void)
         cmocka_unit_test(no_glob_takes_long),
         cmocka_unit_test(globs_that_mean_nothing_are_refused_with_their_byte),
         cmocka_unit_test(dot_segments_are_refused_in_every_spelling),
+        cmocka_unit_test(control_characters_are_refused_after_each_round_of_decoding),
         cmocka_unit_test(a_path_encoded_three_times_is_refused),
         cmocka_unit_test(token_endpoints_are_matched_by_their_literal_path_only),
         cmocka_unit_test(what_only_resembles_a_token_endpoint_is_matched),
         cmocka_unit_test(required_query_pairs_must_each_be_there_once),
+        cmocka_unit_test(a_list_that_names_a_name_twice_matches_nothing),
+        cmocka_unit_test(a_raw_semicolon_hides_no_pair_from_a_grant_that_fixes_some),
+        cmocka_unit_test(a_form_must_leave_alone_what_the_grant_fixes),
         cmocka_unit_test(a_truncated_list_of_pairs_matches_nothing),
         cmocka_unit_test(methods_are_matched_by_equality),
         cmocka_unit_test(origins_are_matched_by_scheme_host_and_port),

@@ -60,7 +60,8 @@ struct segment {
     size_t offset;
     char head[5]; /* its first bytes, enough for "rest" */
     size_t head_len;
-    bool last; /* no slash follows */
+    size_t bare_len; /* of the whole part, without the dots at its end: servers may drop those */
+    bool last;       /* no slash follows */
 };
 
 static bool
@@ -75,6 +76,7 @@ static bool
 next_segment(struct oxv_view path, unsigned layers, size_t *at, struct segment *out)
 {
     bool in_head = true;
+    size_t len = 0;
     uint8_t byte;
     size_t next;
 
@@ -89,6 +91,8 @@ next_segment(struct oxv_view path, unsigned layers, size_t *at, struct segment *
             break;
         }
         in_head = in_head && byte != ';';
+        len += in_head ? 1 : 0;
+        out->bare_len = in_head && byte != '.' ? len : out->bare_len;
         if (in_head && out->head_len < sizeof out->head) {
             out->head[out->head_len++] = (char)oxv_char_lower(byte);
         }
@@ -113,6 +117,22 @@ hides_more_layers(struct oxv_view path, size_t *offset)
     for (size_t at = 0; decoded_byte(path, at, LAYERS_MAX, &byte, &after_two); at = after_two) {
         if (byte == '%' && decoded_byte(path, at, LAYERS_MAX + 1, &byte, &after_three) &&
             after_three != after_two) {
+            *offset = at;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As above; no round makes a control character vanish, so the last one shows those of all. */
+static bool
+hides_control(struct oxv_view path, unsigned layers, size_t *offset)
+{
+    uint8_t byte;
+    size_t next;
+
+    for (size_t at = 0; decoded_byte(path, at, layers, &byte, &next); at = next) {
+        if (byte < 0x20 || byte == 0x7f) {
             *offset = at;
             return true;
         }
@@ -159,10 +179,19 @@ oxv_path_check(struct oxv_view path, struct oxv_syntax_error *where)
             return oxv_refuse(where, OXV_E_DENIED, segment.offset, "a dot segment in the path");
         }
     }
+    if (layers > 0 && hides_control(path, layers, &at)) {
+        return oxv_refuse(where, OXV_E_DENIED, at, "a control character in the path");
+    }
     if (layers > 0 && hides_more_layers(path, &at)) {
         return oxv_refuse(where, OXV_E_DENIED, at, "a path that is percent-encoded three times");
     }
     return OXV_OK;
+}
+
+static bool
+is_bare_rest(const struct segment *segment)
+{
+    return segment->bare_len == 4 && memcmp(segment->head, "rest", 4) == 0;
 }
 
 /* Does the path begin with /rest/, for a server that decodes `layers` times? */
@@ -173,8 +202,8 @@ begins_with_rest(struct oxv_view path, unsigned layers)
     size_t at = 0;
 
     while (next_segment(path, layers, &at, &segment)) {
-        if (segment.head_len > 0) { /* servers take // for / */
-            return head_is(&segment, "rest") && !segment.last;
+        if (segment.bare_len > 0) { /* servers take // for / */
+            return is_bare_rest(&segment) && !segment.last;
         }
     }
     return false;
@@ -225,16 +254,54 @@ query_has(struct oxv_view query, struct oxv_view name, struct oxv_view value)
     return found == 1 && equal;
 }
 
+/* Does a pair of the list (its names stand at every second place) have this name? */
+static bool
+pairs_have(struct oxv_view pairs, struct oxv_view wanted)
+{
+    struct oxv_reader r = oxv_reader(pairs);
+    struct oxv_view name;
+    struct oxv_view value;
+
+    while (oxv_list_next(&r, &name) && oxv_list_next(&r, &value)) {
+        if (oxv_view_equals(name, wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool
 oxv_query_match(const struct oxv_url *url, struct oxv_view required)
 {
     struct oxv_reader r = oxv_reader(required);
+    struct oxv_view query = url->query;
     struct oxv_view name;
     struct oxv_view value;
 
+    if (required.len > 0 && query.len > 0 && memchr(query.data, ';', query.len) != NULL) {
+        return false;
+    }
     while (!oxv_reader_at_end(&r)) {
-        if (!oxv_list_next(&r, &name) || !oxv_list_next(&r, &value) ||
-            !query_has(url->query, name, value)) {
+        if (!oxv_list_next(&r, &name) || !oxv_list_next(&r, &value) || pairs_have(r.left, name) ||
+            !query_has(query, name, value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+oxv_form_match(struct oxv_view form, struct oxv_view required)
+{
+    struct oxv_reader r = oxv_reader(form);
+    struct oxv_view name;
+    struct oxv_view value;
+
+    if (required.len == 0) {
+        return true;
+    }
+    while (!oxv_reader_at_end(&r)) {
+        if (!oxv_list_next(&r, &name) || !oxv_list_next(&r, &value) || pairs_have(required, name)) {
             return false;
         }
     }
