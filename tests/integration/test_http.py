@@ -7,9 +7,10 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
-from support.door import raw
+from support.door import Door, raw
 
 SIGN = json.dumps({
     "connection": "acme", "method": "GET",
@@ -210,3 +211,35 @@ def test_frontends_hold_no_file_but_sockets(acme):
                   if not link.startswith(("socket:", "anon_inode:[eventpoll]", "/dev/null"))
                   and not link.endswith("/stderr")]
         assert not others
+
+
+# More than the 32 places that all refused peers share, one after another
+
+
+def test_a_sealed_door_answers_each_of_sixty_peers(sealed_service):
+    path = sealed_service.socket("sign")
+    for _ in range(60):
+        with Door(path, timeout=5) as door:
+            health = door.get("/v1/health")
+        assert (health.status, health.json["state"]) == (200, "sealed")
+    for _ in range(60):
+        with Door(path, timeout=5) as door:
+            answer = door.post("/v1/sign/oauth1", SIGN)
+        assert (answer.status, answer.code) == (503, "sealed")
+        assert "unseal" in answer.json["detail"]
+
+
+@pytest.mark.timing
+def test_silent_peers_keep_the_places_at_a_sealed_door_for_five_seconds_only(sealed_service):
+    path = str(sealed_service.socket("sign"))
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(32)]
+    for peer in silent:
+        peer.connect(path)
+        peer.settimeout(20)
+    began = time.monotonic()
+    assert [peer.recv(100) for peer in silent] == [b""] * 32
+    assert time.monotonic() - began < 12
+    with Door(path, timeout=5) as door:
+        assert door.get("/v1/health").status == 200
+    for peer in silent:
+        peer.close()
