@@ -1,6 +1,10 @@
 /* Offline verification: every bit and cut, order, keys, files. */
 #include "test_log_hand.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
 static void
 a_good_log_passes_and_the_verdict_tells_what_was_checked(void **state)
 {
@@ -337,6 +341,29 @@ a_missing_segment_of_three_is_found(void **state)
     file_bytes_done(&next);
 }
 
+/* Child: writes these bytes at the segment's end, some milliseconds between one and the next. */
+static pid_t
+begin_dripping(const struct log_fixture *f, const uint8_t *bytes, size_t len)
+{
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        int fd = openat(f->fd, TEST_SEGMENT, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+        for (size_t i = 0; i < len; i++) {
+            struct timespec wait = { .tv_nsec = 1000000L };
+
+            (void)nanosleep(&wait, NULL);
+            if (write(fd, bytes + i, 1) != 1) {
+                _exit(1);
+            }
+        }
+        _exit(0);
+    }
+    return pid;
+}
+
 static void
 what_an_active_writer_is_just_adding_is_no_finding(void **state)
 {
@@ -348,13 +375,45 @@ what_an_active_writer_is_just_adding_is_no_finding(void **state)
 
     commit_signs(log, 2);
     whole = read_whole(f->fd, TEST_SEGMENT);
-    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len - 3));
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len - 400));
+    pid_t pid = begin_dripping(f, whole.data + whole.len - 400, 399); /* for longer than we look */
+
     assert_int_equal(verify(f, &found), OXV_OK);
     assert_true(found.verdict.writer_active);
     assert_int_equal(found.verdict.entries, 1);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len - 3));
+    pid = begin_dripping(f, whole.data + whole.len - 3, 3); /* the group gets its end in time */
+    assert_int_equal(verify(f, &found), OXV_OK);
+    assert_true(found.verdict.entries == 3 || found.verdict.entries == 1); /* a slow machine */
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    must_verify(f);
+    oxv_log_free(log);
+    file_bytes_done(&whole);
+}
+
+static void
+a_tail_that_does_not_move_is_a_finding_whoever_holds_the_lock(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    struct findings found;
+    struct file_bytes whole;
+
+    commit_signs(log, 2);
+    whole = read_whole(f->fd, TEST_SEGMENT);
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len - 3));
+    assert_int_equal(verify(f, &found), OXV_E_FORGED);
+    assert_true(found.verdict.writer_active);
+    assert_string_equal(found.code, "torn_tail");
+    assert_int_equal(found.entry, 1);
     whole.data[10] ^= 1; /* damage stays a finding */
     write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len));
     assert_int_equal(verify(f, &found), OXV_E_FORGED);
+    assert_string_not_equal(found.code, "torn_tail");
     whole.data[10] ^= 1;
     oxv_log_free(log);
     write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len - 3));
@@ -454,6 +513,8 @@ main(void)
         cmocka_unit_test_setup_teardown(a_missing_segment_of_three_is_found, make_log, remove_log),
         cmocka_unit_test_setup_teardown(what_an_active_writer_is_just_adding_is_no_finding,
                                         make_log, remove_log),
+        cmocka_unit_test_setup_teardown(
+            a_tail_that_does_not_move_is_a_finding_whoever_holds_the_lock, make_log, remove_log),
     };
 
     if (oxv_secret_setup(OXV_SECRET_MEMORY_SODIUM, true, NULL) != OXV_OK) {

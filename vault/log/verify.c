@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -187,25 +188,51 @@ settle(void)
     (void)nanosleep(&wait, NULL); /* a shorter wait only makes a finding less likely to vanish */
 }
 
-/* The last segment: what a writer is just adding is no finding; so it is read twice. */
+/* Walks the last segment; *bytes is its length after that. */
+static enum oxv_status
+walk_once(const struct verifier *v, struct oxv_walk *walk, uint64_t n, enum oxv_walk_end *end,
+          uint64_t *bytes, struct oxv_err *err)
+{
+    char name[OXV_SEGMENT_NAME_BYTES];
+    struct stat found;
+    enum oxv_status st = oxv_walk_segment(walk, v->seg_fd, n, true, end, err);
+
+    oxv_segment_name(n, name);
+    if (st == OXV_OK && fstatat(v->seg_fd, name, &found, AT_SYMLINK_NOFOLLOW) != 0) {
+        st = oxv_fail_errno(err, "cannot examine log/seg/%s", name);
+    }
+    *bytes = st == OXV_OK ? (uint64_t)found.st_size : 0;
+    return st;
+}
+
+/*
+ * The last segment: what a writer is just adding is no finding; so it is read twice. What has not
+ * moved in between is nothing that anyone is adding.
+ */
 static enum oxv_status
 walk_last(struct verifier *v, struct oxv_walk *walk, uint64_t n, struct oxv_err *err)
 {
     const struct oxv_walk before = *walk;
     enum oxv_walk_end end = OXV_WALK_CLEAN;
-    enum oxv_status st = oxv_walk_segment(walk, v->seg_fd, n, true, &end, err);
+    bool is_moving = false;
+    uint64_t bytes = 0;
+    enum oxv_status st = walk_once(v, walk, n, &end, &bytes, err);
 
     if (st == OXV_OK && end != OXV_WALK_CLEAN && v->verdict.writer_active) {
+        uint64_t committed = walk->good.committed;
+        uint64_t first_bytes = bytes;
+
         settle();
         *walk = before;
-        st = oxv_walk_segment(walk, v->seg_fd, n, true, &end, err);
+        st = walk_once(v, walk, n, &end, &bytes, err);
+        is_moving = walk->good.committed != committed || bytes != first_bytes;
     }
     if (st != OXV_OK) {
         return st;
     }
     if (end == OXV_WALK_FAULT) {
         report_fault(v, walk);
-    } else if (walk->good.committed == 0 || (end == OXV_WALK_TORN && !v->verdict.writer_active)) {
+    } else if (walk->good.committed == 0 || (end == OXV_WALK_TORN && !is_moving)) {
         report_torn(v, walk);
     }
     return OXV_OK;

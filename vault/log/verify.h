@@ -24,7 +24,7 @@ struct oxv_log_verdict {
     uint64_t first_time_us, last_time_us;
     char origin[OXV_LOG_ORIGIN_MAX_BYTES];
     uint8_t root[32];
-    bool writer_active; /* the writer's lock is held: bytes after the last commit are no finding */
+    bool writer_active;   /* the writer's lock is held: bytes it is just adding are no finding */
     bool key_from_folder; /* the caller sets it; the text of the verdict then warns */
 };
 
@@ -32,7 +32,8 @@ struct oxv_log_verdict {
  * Checks the folder `log_path`: origin, every line's canonical form and order, every root, every
  * commit signature, the chain of keys from `vkey` (the text of genesis.vkey) on. Stops at the
  * first fault of the entries' chain; reports it through `found`. Constant memory. Where the
- * writer's lock is held and the tail looks torn, it rereads once.
+ * writer's lock is held and the tail looks torn, it rereads once; a tail that has not moved by then
+ * is a finding all the same.
  *   OXV_OK        no finding
  *   OXV_E_FORGED  one or more findings
  *   OXV_E_FORMAT  the key is not a verifier key
