@@ -161,32 +161,32 @@ oxv_doc_time(struct oxv_writer *doc, const char *name, uint64_t time_us)
     }
 }
 
-void
-oxv_doc_hex(struct oxv_writer *doc, const char *name, struct oxv_view bytes)
+/* A text member with bytes as `encode` spells them; they are ids, salts and hashes: short. */
+static void
+doc_encoded(struct oxv_writer *doc, const char *name, struct oxv_view bytes,
+            void (*encode)(struct oxv_writer *w, struct oxv_view bytes))
 {
     uint8_t text[128];
     struct oxv_writer w = oxv_writer(text, sizeof text);
     struct oxv_view view;
 
-    oxv_write_hex(&w, bytes);
+    encode(&w, bytes);
     if (oxv_writer_finish(&w, &view) != OXV_OK) {
-        oxv_bug("a hex member does not fit");
+        oxv_bug("an encoded member does not fit");
     }
     oxv_doc_text(doc, name, view);
 }
 
 void
+oxv_doc_hex(struct oxv_writer *doc, const char *name, struct oxv_view bytes)
+{
+    doc_encoded(doc, name, bytes, oxv_write_hex);
+}
+
+void
 oxv_doc_base64(struct oxv_writer *doc, const char *name, struct oxv_view bytes)
 {
-    uint8_t text[128];
-    struct oxv_writer w = oxv_writer(text, sizeof text);
-    struct oxv_view view;
-
-    oxv_write_base64(&w, bytes);
-    if (oxv_writer_finish(&w, &view) != OXV_OK) {
-        oxv_bug("a base64 member does not fit");
-    }
-    oxv_doc_text(doc, name, view);
+    doc_encoded(doc, name, bytes, oxv_write_base64);
 }
 
 void
