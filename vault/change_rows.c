@@ -231,7 +231,8 @@ seal_put(struct oxv_change *change, struct putting *put, struct oxv_err *err)
     if (st == OXV_OK) {
         st = oxv_row_seal(&binding, plain, change->buffers, &put->stored, err);
     }
-    oxv_wipe(oxv_secret_bytes(change->plain), plain.len);
+    /* Whole: where encoding failed half-way, nobody knows how much is in it. */
+    oxv_wipe(oxv_secret_bytes(change->plain), OXV_RECORD_SECRET_MAX_BYTES);
     return st;
 }
 

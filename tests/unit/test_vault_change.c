@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "base/hook.h"
+#include "vault/change_impl.h"
 
 static enum oxv_status
 put_named(struct oxv_change *change, uint64_t *id, const char *name, struct oxv_err *err)
@@ -609,6 +610,40 @@ random_changes_agree_with_a_model(void **state)
     }
 }
 
+static bool
+is_wiped(const struct oxv_secret *secret)
+{
+    struct oxv_view bytes = oxv_secret_view(secret);
+
+    for (size_t i = 0; i < bytes.len; i++) {
+        if (bytes.data[i] != 0) {
+            return false;
+        }
+    }
+    return bytes.len > 0;
+}
+
+static void
+no_put_leaves_the_secret_part_behind_taken_or_refused(void **state)
+{
+    struct vault_fixture *f = *state;
+    struct oxv_change *change = begin_change(f);
+    static const uint8_t too_long[OXV_KEPT_SECRET_MAX_BYTES + 1] = { 1 };
+    struct netsuite_connection c;
+    uint64_t id = 0;
+
+    fill_connection(&c, "acme");
+    c.secret.token_secret = oxv_view(too_long, sizeof too_long); /* after the key is encoded */
+    assert_int_equal(oxv_change_put(change, OXV_TABLE_CONNECTION, &id, &c.record, &c.secret, NULL),
+                     OXV_E_USAGE);
+    assert_true(is_wiped(change->plain));
+    c.secret.token_secret = oxv_view(NULL, 0);
+    assert_int_equal(oxv_change_put(change, OXV_TABLE_CONNECTION, &id, &c.record, &c.secret, NULL),
+                     OXV_OK);
+    assert_true(is_wiped(change->plain));
+    oxv_change_free(change);
+}
+
 #ifdef OXV_TEST_HOOKS
 /* A child that dies at `hook` while it adds "acme"; its digest comes back through the pipe. */
 static void
@@ -739,6 +774,7 @@ main(void)
         T(a_replaced_row_keeps_its_secret_or_takes_a_new_one),
         T(a_large_change_fits_and_can_be_undone),
         T(random_changes_agree_with_a_model),
+        T(no_put_leaves_the_secret_part_behind_taken_or_refused),
 #ifdef OXV_TEST_HOOKS
         T(a_kill_before_the_commit_leaves_the_vault_one_behind),
         T(a_kill_after_the_commit_loses_nothing),
