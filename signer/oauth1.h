@@ -19,7 +19,7 @@
 #define OXV_OAUTH1_MAX_PARAMETERS      4096u
 #define OXV_OAUTH1_ENCODED_MAX_BYTES   (256u * 1024u) /* of parameters that need an escape */
 #define OXV_OAUTH1_BASE_MAX_BYTES      (512u * 1024u)
-#define OXV_OAUTH1_SIGNATURE_MAX_BYTES 1024u /* RSA with 8192 bits */
+#define OXV_OAUTH1_SIGNATURE_MAX_BYTES 1024u /* twice what RSA with 4096 bits has */
 
 /* All borrowed. Names and values are raw bytes, encoded here. */
 struct oxv_oauth1_request {

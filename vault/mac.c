@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-/* OpenSSL's own locked heap: room for the numbers of one RSA key of 8192 bits and for its uses. */
+/* OpenSSL's own locked heap: ample room for the numbers of one RSA key and for its uses. */
 #define SECURE_HEAP_BYTES (512u * 1024u)
 #define SECURE_HEAP_UNIT  64u
 #define ZERO_KEY_BYTES    32u

@@ -12,7 +12,7 @@
 #define OXV_SEALS_MAX               16u
 #define OXV_GRANT_LIST_MAX_BYTES    4096u
 #define OXV_RATE_MAX                1000000u /* signatures in a grant's period */
-#define OXV_KEY_MAX_BYTES           8192u    /* a signing key; an RSA key of 8192 bits has 4.8 KB */
+#define OXV_KEY_MAX_BYTES           8192u    /* a signing key; an RSA key of 4096 bits has 2.4 KB */
 #define OXV_KEPT_SECRET_MAX_BYTES   1024u    /* consumer and token secret */
 #define OXV_RECORD_MAX_BYTES        32768u   /* an encoded public part */
 #define OXV_RECORD_SECRET_MAX_BYTES 12288u   /* an encoded secret part */

@@ -316,15 +316,29 @@ rsa_signatures_verify_with_the_public_key(void **state)
 }
 
 static void
-rsa_keys_that_are_too_short_are_refused(void **state)
+rsa_keys_that_are_too_short_or_too_long_are_refused(void **state)
 {
-    OXV_AUTO(oxv_pkey_freep) EVP_PKEY *key = NULL;
-    OXV_AUTO(free_der) struct oxv_view der = fresh_rsa(1024, &key);
-    struct oxv_err err = { 0 };
+    static const struct {
+        unsigned bits;
+        const char *text; /* NULL: taken */
+    } cases[] = {
+        { 1024, "key: RSA with 1024 bits; 2048 to 4096 are taken" },
+        { 2047, "key: RSA with 2047 bits; 2048 to 4096 are taken" },
+        { 2048, NULL },
+        { 4096, NULL },
+        { 4097, "key: RSA with 4097 bits; 2048 to 4096 are taken" },
+    };
 
     (void)state;
-    assert_int_equal(oxv_rsa_key_check(der, &err), OXV_E_USAGE);
-    assert_string_equal(err.text, "key: RSA with 1024 bits; 2048 to 8192 are taken");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        OXV_AUTO(oxv_pkey_freep) EVP_PKEY *key = NULL;
+        OXV_AUTO(free_der) struct oxv_view der = fresh_rsa(cases[i].bits, &key);
+        struct oxv_err err = { 0 };
+        enum oxv_status st = oxv_rsa_key_check(der, &err);
+
+        assert_int_equal(st, cases[i].text == NULL ? OXV_OK : OXV_E_USAGE);
+        assert_string_equal(err.text, cases[i].text == NULL ? "" : cases[i].text);
+    }
 }
 
 static void
@@ -636,7 +650,7 @@ main(int argc, char **argv)
         T(keys_of_other_lengths_are_refused),
         T(url_hash_is_an_hmac_that_needs_the_vault),
         T(rsa_signatures_verify_with_the_public_key),
-        T(rsa_keys_that_are_too_short_are_refused),
+        T(rsa_keys_that_are_too_short_or_too_long_are_refused),
         T(every_truncation_and_trailing_byte_of_an_rsa_key_is_refused),
         T(rsa_keys_with_a_flipped_bit_are_refused_at_import),
         T(what_is_no_rsa_key_is_told_apart),
