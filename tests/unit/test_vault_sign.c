@@ -323,10 +323,10 @@ rsa_keys_that_are_too_short_or_too_long_are_refused(void **state)
         const char *text; /* NULL: taken */
     } cases[] = {
         { 1024, "key: RSA with 1024 bits; 2048 to 4096 are taken" },
-        { 2047, "key: RSA with 2047 bits; 2048 to 4096 are taken" },
+        { 2040, "key: RSA with 2040 bits; 2048 to 4096 are taken" },
         { 2048, NULL },
         { 4096, NULL },
-        { 4097, "key: RSA with 4097 bits; 2048 to 4096 are taken" },
+        { 4104, "key: RSA with 4104 bits; 2048 to 4096 are taken" },
     };
 
     (void)state;
