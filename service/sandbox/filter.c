@@ -60,13 +60,14 @@ static const int both_calls[] = { SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS
 static const int frontend_calls[] = { SCMP_SYS(recvfrom), SCMP_SYS(shutdown) };
 
 static const int keeper_calls[] = {
-    SCMP_SYS(accept4),
+    SCMP_SYS(accept4), SCMP_SYS(sched_yield),
     /* files: where is Landlock's business */
     SCMP_SYS(openat), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(readlink),
     SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(read), SCMP_SYS(lseek), SCMP_SYS(pwrite64),
-    SCMP_SYS(fdatasync), SCMP_SYS(fsync), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
-    SCMP_SYS(fchmod), SCMP_SYS(fchown), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(renameat),
-    SCMP_SYS(mkdirat),
+    SCMP_SYS(fdatasync), SCMP_SYS(fsync), SCMP_SYS(ftruncate), SCMP_SYS(fchmod), SCMP_SYS(fchown),
+    SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(mkdirat),
+    /* realpath() of a relative path */
+    SCMP_SYS(getcwd),
     /* SQLite asks for these of a journal that a crash left */
     SCMP_SYS(access), SCMP_SYS(faccessat),
     /* waiting: for the supervisor, a predecessor's lock, or after SIGCONT */

@@ -160,3 +160,13 @@ def test_a_whole_sandbox_satisfies_require_sandbox(make_service):
     service.init()
     service.start()
     assert service.stop() == 0
+
+
+def test_the_keeper_finds_a_relative_directory(make_service, monkeypatch):
+    service = make_service()
+    monkeypatch.chdir(service.base)
+    service.dir = Path("vault")
+    service.init()
+    service.start()
+    assert service.admin.get("/v1/health").status == 200
+    assert service.stop() == 0
