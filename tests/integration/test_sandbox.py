@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.process import wait_until
 from support.service import public_directory
+from support.terminal import Terminal
 
 FORBIDDEN_TO_BOTH = {
     "open-passwd", "open-root", "open-own-memory", "create-in-tmp", "signal-parent", "signal-group",
@@ -170,3 +171,21 @@ def test_the_keeper_finds_a_relative_directory(make_service, monkeypatch):
     service.start()
     assert service.admin.get("/v1/health").status == 200
     assert service.stop() == 0
+
+
+def test_the_keeper_asks_at_the_terminal_from_within(make_service):
+    service = make_service(seal="passphrase")
+    service.init()
+    terminal = Terminal(service.build.oxvaultd, "--dir", service.dir, "--run", service.run,
+                        "--ask-passphrase", *service.users)
+    try:
+        terminal.expect("Passphrase of the vault: ")
+        terminal.wait_for_silence()
+        terminal.type(service.secret_file.read_text())
+        terminal.expect("oxvaultd ready")
+        assert terminal.echoes()
+        terminal.signal(signal.SIGTERM)
+        terminal.wait()
+        assert terminal.code == 0
+    finally:
+        terminal.close()
