@@ -6,3 +6,6 @@ oxv_unit_test(log_recovery oxv_log)
 oxv_unit_test(log_tree oxv_log)
 oxv_unit_test(log_verify oxv_log)
 oxv_unit_test(log_writer oxv_log)
+oxv_unit_test(log_sync oxv_log)
+target_link_options(test_log_sync PRIVATE -Wl,--wrap=write,--wrap=pwrite,--wrap=fdatasync
+  -Wl,--wrap=fsync,--wrap=ftruncate)

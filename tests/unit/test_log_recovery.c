@@ -296,6 +296,23 @@ missing_and_foreign_segment_files_are_refused(void **state)
     assert_int_equal(try_open(f, &err), OXV_E_FORGED);
 }
 
+static void
+a_segment_behind_a_symbolic_link_is_not_followed(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_err err = { 0 };
+    struct findings found;
+
+    assert_int_equal(renameat(f->fd, TEST_SEGMENT, f->fd, "elsewhere"), 0);
+    assert_int_equal(symlinkat("../../elsewhere", f->fd, TEST_SEGMENT), 0);
+    struct file_bytes reached = read_whole(f->fd, TEST_SEGMENT); /* the link is good */
+
+    assert_int_equal(try_open(f, &err), OXV_E_IO);
+    assert_int_equal(err.sys_errno, ELOOP);
+    assert_int_equal(verify(f, &found), OXV_E_IO);
+    file_bytes_done(&reached);
+}
+
 /* Two segments: one group of a few entries, one that fills the first segment and begins the next.
  */
 static struct file_bytes
@@ -566,6 +583,7 @@ main(void)
         TEST(a_commit_line_of_somebody_else_at_the_end_is_refused),
         TEST(a_recovery_is_logged_even_when_the_first_try_is_killed),
         TEST(missing_and_foreign_segment_files_are_refused),
+        TEST(a_segment_behind_a_symbolic_link_is_not_followed),
         TEST(a_damaged_older_segment_is_refused_wherever_it_is_damaged),
         TEST(no_released_entry_is_lost_when_the_writer_is_killed_at_random),
 #ifdef OXV_TEST_HOOKS

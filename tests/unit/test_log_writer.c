@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "vault/log/epoch_key.h"
 #include "vault/log/note.h"
 #include "vault/log/tree.h"
 
@@ -167,6 +168,55 @@ the_key_file_of_another_log_is_refused(void **state)
     file_bytes_done(&key);
     (void)close(fd);
     remove_tree(path);
+}
+
+/* Puts the log's own key back with another claim about its epoch, under the right wrap key. */
+static void
+must_refuse_key(const struct log_fixture *f, const struct oxv_epoch_key *key, const char *text)
+{
+    uint8_t buffer[OXV_EPOCH_KEY_FILE_BYTES];
+    struct oxv_writer w = oxv_writer(buffer, sizeof buffer);
+    struct oxv_err err = { 0 };
+
+    assert_int_equal(oxv_epoch_key_wrap(key, f->wrap_key, &w), OXV_OK);
+    write_whole(f->fd, "log/epoch.key", oxv_view(buffer, w.len));
+    enum oxv_status st = try_open(f, &err);
+
+    if (st != (text == NULL ? OXV_OK : OXV_E_FORGED) ||
+        (text != NULL && strstr(err.text, text) == NULL)) {
+        fail_msg("%s: %s", oxv_status_name(st), err.text);
+    }
+}
+
+static void
+a_log_that_is_not_the_one_its_key_was_made_for_is_refused(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    struct file_bytes file = read_whole(f->fd, "log/epoch.key");
+    struct oxv_epoch_key key;
+
+    commit_signs(log, 3); /* 4 entries */
+    oxv_log_free(log);
+    assert_int_equal(oxv_epoch_key_unwrap(oxv_view(file.data, file.len), f->wrap_key, &key, NULL),
+                     OXV_OK);
+    must_refuse_key(f, &key, NULL);
+    key.begin_size = 5;
+    must_refuse_key(f, &key,
+                    "the log ends at entry 4, but its key was made at entry 5: it was cut");
+    key.begin_size = 4;
+    must_refuse_key(f, &key, "log/epoch.key was made for another log");
+    key.begin_size = 0;
+    key.begin_root[31] ^= 1;
+    must_refuse_key(f, &key, "log/epoch.key was made for another log");
+    key.begin_root[31] ^= 1;
+    key.epoch = 1;
+    must_refuse_key(f, &key, "log/epoch.key is not the key of the log's epoch 0");
+    key.epoch = 0;
+    must_refuse_key(f, &key, NULL);
+    oxv_epoch_key_done(&key);
+    file_bytes_done(&file);
 }
 
 static void
@@ -466,6 +516,7 @@ main(void)
         TEST(a_second_writer_is_refused),
         TEST(another_key_origin_or_key_file_is_refused),
         TEST(the_key_file_of_another_log_is_refused),
+        TEST(a_log_that_is_not_the_one_its_key_was_made_for_is_refused),
         TEST(an_entry_that_cannot_be_written_leaves_the_group_as_it_was),
         TEST(the_writer_adds_nothing_that_its_own_reader_refuses),
         TEST(a_group_is_split_where_a_segment_ends),

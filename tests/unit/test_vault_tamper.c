@@ -352,6 +352,119 @@ the_manifest_cannot_be_edited_or_removed(void **state)
     expect(*state, OXV_E_FORGED, "its manifest is gone");
 }
 
+/* A vault with one passphrase seal of quick parameters. */
+static void
+make_passphrase_vault(struct vault_fixture *f, const char *passphrase)
+{
+    uint8_t salt[16];
+    struct oxv_seal_record record = { 0 };
+    struct oxv_secret *stretched = NULL;
+    OXV_AUTO(oxv_secret_freep)
+    struct oxv_secret *text = oxv_secret_copy(oxv_view_text(passphrase));
+
+    oxv_passphrase_parameters(&record, salt);
+    record.kdf_ops = 1;
+    record.kdf_memory_bytes = 8u << 20;
+    assert_int_equal(oxv_passphrase_stretch(text, &record, &stretched, NULL), OXV_OK);
+    struct oxv_seal_input input = { .kind = OXV_SEAL_PASSPHRASE, .stretched = stretched };
+    struct oxv_vault_new options = { .seal = &input, .seal_record = &record };
+
+    assert_int_equal(oxv_vault_create(f->fd, &options, f->vkey, sizeof f->vkey, NULL), OXV_OK);
+    oxv_secret_free(stretched);
+}
+
+/* Writes a seal's public part to its row, as a stranger would. */
+static void
+put_seal_record(struct tampered *t, const struct oxv_seal_record *record)
+{
+    uint8_t encoded[512];
+    struct oxv_writer w = oxv_writer(encoded, sizeof encoded);
+    sqlite3_stmt *statement = NULL;
+
+    assert_int_equal(oxv_record_encode(&w, &oxv_seal_shape, record, NULL), OXV_OK);
+    oxv_vault_freep(&t->vault.vault);
+    sqlite3 *db = open_database(t);
+
+    assert_int_equal(sqlite3_prepare_v2(db, "UPDATE seals SET record=? WHERE id=1", -1, &statement,
+                                        NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_bind_blob(statement, 1, encoded, (int)w.len, SQLITE_STATIC),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
+    assert_int_equal(sqlite3_finalize(statement), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* Opens with the right passphrase, stretched as the row now says. */
+static void
+expect_passphrase(struct tampered *t, const char *passphrase, enum oxv_status wanted)
+{
+    struct vault_fixture *f = &t->vault;
+    struct oxv_err err = { 0 };
+    const struct oxv_seal *seals = NULL;
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *stretched = NULL;
+    OXV_AUTO(oxv_secret_freep)
+    struct oxv_secret *text = oxv_secret_copy(oxv_view_text(passphrase));
+
+    oxv_vault_freep(&f->vault);
+    assert_int_equal(open_vault(f, &err), OXV_OK);
+    assert_int_equal(oxv_vault_seals(f->vault, &seals), 1);
+    assert_int_equal(oxv_passphrase_stretch(text, &seals[0].record, &stretched, NULL), OXV_OK);
+    struct oxv_seal_input input = { .kind = OXV_SEAL_PASSPHRASE, .stretched = stretched };
+
+    assert_int_equal(oxv_vault_unseal(f->vault, &input, 0, oxv_view(NULL, 0), &err), wanted);
+    assert_string_equal(err.text,
+                        wanted == OXV_OK ? "" : "wrong passphrase, or seal 1 was changed");
+}
+
+static void
+a_passphrase_seal_changed_in_salt_or_parameters_says_wrong_or_changed(void **state)
+{
+    struct tampered *t = *state;
+    const struct oxv_seal *seals = NULL;
+    uint8_t salt[16];
+    uint8_t check[32];
+
+    make_passphrase_vault(&t->vault, "correct horse");
+    expect_passphrase(t, "correct horse", OXV_OK);
+    assert_int_equal(oxv_vault_seals(t->vault.vault, &seals), 1);
+    struct oxv_seal_record record = seals[0].record; /* its views die with the vault */
+
+    assert_int_equal(record.kdf_salt.len, sizeof salt);
+    assert_int_equal(record.check.len, sizeof check);
+    memcpy(salt, record.kdf_salt.data, sizeof salt);
+    memcpy(check, record.check.data, sizeof check);
+    record.kdf_salt = oxv_view(salt, sizeof salt);
+    record.check = oxv_view(check, sizeof check);
+
+    salt[15] ^= 1;
+    put_seal_record(t, &record);
+    expect_passphrase(t, "correct horse", OXV_E_LOCKED);
+    salt[15] ^= 1;
+    record.kdf_ops = 2;
+    put_seal_record(t, &record);
+    expect_passphrase(t, "correct horse", OXV_E_LOCKED);
+    record.kdf_ops = 1;
+    record.kdf_memory_bytes = 9u << 20;
+    put_seal_record(t, &record);
+    expect_passphrase(t, "correct horse", OXV_E_LOCKED);
+    record.kdf_memory_bytes = 8u << 20;
+    put_seal_record(t, &record);
+    expect_passphrase(t, "correct horse", OXV_OK); /* as it was */
+}
+
+static int
+setup_empty(void **state)
+{
+    struct tampered *t = calloc(1, sizeof *t);
+
+    assert_non_null(t);
+    setup_secrets();
+    make_directory(&t->vault);
+    *state = t;
+    return 0;
+}
+
 static void
 the_seal_that_opens_the_vault_says_wrong_key_or_changed(void **state)
 {
@@ -592,6 +705,9 @@ main(void)
         T(a_removed_row_whose_name_was_given_again_is_named_when_put_back),
         T(an_older_manifest_names_both_counters),
         T(the_manifest_cannot_be_edited_or_removed),
+        cmocka_unit_test_setup_teardown(
+            a_passphrase_seal_changed_in_salt_or_parameters_says_wrong_or_changed, setup_empty,
+            teardown),
         T(the_seal_that_opens_the_vault_says_wrong_key_or_changed),
         T(a_seal_with_the_blob_of_another_is_damaged),
         T(an_edited_node_is_found),
