@@ -5,12 +5,57 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
+/* Of a text that was cut: its length without a character whose end is missing. */
+static size_t
+whole_len(const char *text, size_t len)
+{
+    size_t start = len;
+
+    while (start > 0 && len - start < 3 && ((unsigned char)text[start - 1] & 0xc0) == 0x80) {
+        start--;
+    }
+    if (start > 0 && ((unsigned char)text[start - 1] & 0xc0) == 0xc0 &&
+        !oxv_is_utf8(oxv_view(&text[start - 1], len - start + 1))) {
+        return start - 1;
+    }
+    return len;
+}
+
+/* C0, DEL and C1 (U+0080 to U+009F: a terminal may obey those too), in well-formed text. */
+static void
+replace_controls(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c == 0xc2 && (unsigned char)text[i + 1] <= 0x9f) {
+            text[i++] = '?';
+            text[i] = '?';
+        } else if (c < 0x20 || c == 0x7f) {
+            text[i] = '?';
+        }
+    }
+}
+
 static void
 make_printable(char *text)
 {
-    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
-        if (*p < 0x20 || *p == 0x7f) {
-            *p = '?';
+    size_t len = strlen(text);
+    size_t at = 0;
+
+    if (len == OXV_ERR_TEXT_MAX_BYTES - 1) {
+        len = whole_len(text, len);
+        text[len] = '\0';
+    }
+    while (at < len) {
+        size_t good = oxv_utf8_prefix_len(oxv_view(&text[at], len - at));
+
+        replace_controls(&text[at], good);
+        at += good;
+        if (at < len) {
+            text[at++] = '?';
         }
     }
 }
@@ -55,6 +100,7 @@ oxv_fail_errno(struct oxv_err *err, const char *fmt, ...)
 
         size_t len = strlen(err->text);
         (void)snprintf(err->text + len, sizeof err->text - len, ": %s", strerror(saved));
+        make_printable(err->text);
     }
     return OXV_E_IO;
 }
@@ -74,6 +120,7 @@ oxv_err_prefix(struct oxv_err *err, const char *fmt, ...)
 
     size_t len = strlen(err->text);
     (void)snprintf(err->text + len, sizeof err->text - len, ": %s", old.text);
+    make_printable(err->text);
 }
 
 const char *

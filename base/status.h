@@ -31,12 +31,13 @@ struct oxv_err {
     enum oxv_status status;
     int sys_errno;                     /* 0 where no system call failed */
     long native;                       /* sqlite or CK_RV code, 0 where none */
-    char text[OXV_ERR_TEXT_MAX_BYTES]; /* NUL-terminated, one line, printable */
+    char text[OXV_ERR_TEXT_MAX_BYTES]; /* NUL-terminated, one line, printable UTF-8 */
 };
 
 /*
  * Fills *err (may be NULL) and returns `status`, so a caller can `return oxv_fail(...)`.
- * A text that is too long is cut, unprintable bytes become '?'.
+ * A text that is too long is cut between characters; control characters (C0, DEL, C1) and bytes
+ * that are no UTF-8 become '?'.
  */
 enum oxv_status oxv_fail(struct oxv_err *err, enum oxv_status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

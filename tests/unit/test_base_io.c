@@ -284,6 +284,32 @@ errors_are_one_printable_line_and_cut(void **state)
 }
 
 static void
+errors_keep_whole_characters_and_no_control(void **state)
+{
+    struct oxv_err err = { 0 };
+    char text[300];
+
+    (void)state;
+    (void)oxv_fail(&err, OXV_E_DENIED, "%s", "caf\xc3\xa9 \xf0\x9f\x94\x91 \xe2\x82");
+    assert_string_equal(err.text, "caf\xc3\xa9 \xf0\x9f\x94\x91 ??");
+    (void)oxv_fail(&err, OXV_E_DENIED, "a\xc2\x9b%s\xff\xc2\xa0z", "\x80");
+    assert_string_equal(err.text, "a????\xc2\xa0z");
+    for (size_t begin = 251; begin <= 256; begin++) { /* a key of four bytes at the cut */
+        memset(text, 'x', sizeof text);
+        memcpy(text + begin, "\xf0\x9f\x94\x91", 5);
+        (void)oxv_fail(&err, OXV_E_LIMIT, "%s", text);
+        assert_int_equal(strlen(err.text), begin <= 251 || begin >= 255 ? 255 : begin);
+        assert_true(oxv_is_utf8(oxv_view_text(err.text)));
+        assert_null(strchr(err.text, '?'));
+        text[begin - 2] = '\0'; /* the same where a prefix makes it too long */
+        (void)oxv_fail(&err, OXV_E_LIMIT, "%s\xf0\x9f\x94\x91", text + 4);
+        oxv_err_prefix(&err, "%s", "ab");
+        assert_true(oxv_is_utf8(oxv_view_text(err.text)));
+        assert_null(strchr(err.text, '?'));
+    }
+}
+
+static void
 every_status_has_a_name(void **state)
 {
     (void)state;
@@ -331,6 +357,7 @@ main(void)
         T(closing_keeps_errno_and_the_descriptor_is_gone),
         T(clocks_run_in_microseconds),
         T(errors_are_one_printable_line_and_cut),
+        T(errors_keep_whole_characters_and_no_control),
         T(every_status_has_a_name),
 #ifdef OXV_TEST_HOOKS
         T(a_hook_counts_its_own_arrivals),
