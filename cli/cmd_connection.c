@@ -11,6 +11,7 @@
 #include "cli/rsa_pem.h"
 #include "cli/sealed_box.h"
 #include "cli/secrets.h"
+#include "vault/k0.h"
 
 /* All that is secret, released together. */
 struct held {

@@ -16,6 +16,7 @@
 #include "cli/progress.h"
 #include "cli/sealed_box.h"
 #include "cli/secret_lines.h"
+#include "vault/k0.h"
 
 #define CHUNK_MAX_BYTES                                                                            \
     (OXV_BOX_MAX_BYTES - 1024u) /* the limit of its shape; the rest is the head */

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "signer/netsuite.h"
 #include "signer/url.h"
+#include "vault/k0.h"
 
 static enum oxv_status
 fill_method(const struct oxv_connection_fields *fields, struct oxv_connection_record *record,

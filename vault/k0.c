@@ -1,7 +1,8 @@
+#include "vault/k0.h"
+
 #include <openssl/evp.h>
 
 #include "signer/hmac_key.h"
-#include "vault/box.h"
 
 static const EVP_MD *
 hash_of(enum oxv_signature_method method)

@@ -9,7 +9,7 @@
 #include <sodium.h>
 #include <sys/wait.h>
 
-#include "vault/box.h"
+#include "vault/k0.h"
 #include "vault/rsa_key.h"
 
 #define SECRET_A "d26ad321a4b2f23b0741c8d38392ce01c3e23e109df6c96eac6d099e9ab9e8b5"
