@@ -9,6 +9,8 @@
 /*
  * If the environment has OXV_HOOK="<name>:<n>", the n-th arrival (from 1) at that name ends the
  * process by SIGKILL. OXV_HOOK="<name>:fail:<n>" makes the call return -1 with errno EIO instead.
+ * A process has one counter for all names: it counts arrivals at whatever name OXV_HOOK has then,
+ * so a process that sets OXV_HOOK anew counts on.
  */
 int oxv_hook(const char *name);
 #else
