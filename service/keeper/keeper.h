@@ -105,6 +105,7 @@ struct oxv_keeper {
     uint64_t clock_steps;
     uint64_t now_us; /* wall clock at the turn's start */
     uint64_t now_boot_us;
+    uint64_t gives_way_from_us; /* boot-time clock, see loop.c */
 };
 
 static inline bool

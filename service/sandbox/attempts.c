@@ -514,7 +514,7 @@ static const struct oxv_attempt attempts[] = {
     NEVER(statx),
     NEVER(renameat2),
     NEVER(rt_sigaction),
-    NEVER(sched_yield),
+    NOT_IN_FRONTEND(sched_yield),
     NEVER(bind),
     NEVER(connect),
     NEVER(listen),
