@@ -15,6 +15,7 @@
 #include "cli/rsa_pem.h"
 #include "cli/secret_lines.h"
 #include "cli/secrets.h"
+#include "vault/k0.h"
 #include "vault/rsa_key.h"
 
 #define HEX64 "d26ad321a4b2f23b0741c8d38392ce01c3e23e109df6c96eac6d099e9ab9e8b5"

@@ -46,7 +46,7 @@ make_hand(void **state)
     char line[OXV_LOG_VKEY_MAX_BYTES + 1];
 
     assert_non_null(h);
-    strcpy(h->path, "/tmp/oxv-log-XXXXXX");
+    (void)snprintf(h->path, sizeof h->path, "/tmp/oxv-log-XXXXXX");
     assert_non_null(mkdtemp(h->path));
     h->fd = open(h->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(mkdirat(h->fd, "log", 0700), 0);

@@ -121,7 +121,7 @@ make_log(void **state)
     struct oxv_err err = { 0 };
 
     assert_non_null(f);
-    strcpy(f->path, "/tmp/oxv-log-XXXXXX");
+    (void)snprintf(f->path, sizeof f->path, "/tmp/oxv-log-XXXXXX");
     assert_non_null(mkdtemp(f->path));
     f->fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     f->wrap_key = oxv_secret_random(OXV_LOG_WRAP_KEY_BYTES);

@@ -122,7 +122,8 @@ another_key_origin_or_key_file_is_refused(void **state)
     oxv_secret_free(other.wrap_key);
 
     other = *f;
-    strcpy(other.vkey, "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
+    (void)snprintf(other.vkey, sizeof other.vkey, "%s",
+                   "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
     assert_int_equal(try_open(&other, &err), OXV_E_FORGED);
 
     write_whole(f->fd, "log/genesis.vkey", oxv_view_text(other.vkey));
