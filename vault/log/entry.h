@@ -11,7 +11,7 @@
 
 #define OXV_LOG_FORMAT_VERSION  1u
 #define OXV_LOG_ENTRY_MAX_BYTES 16384u                    /* a line, without its newline */
-#define OXV_LOG_PATH_MAX_BYTES  2048u                     /* of `path`; the emitter shortens it */
+#define OXV_LOG_PATH_MAX_BYTES  8192u                     /* of `path`: all of any URL's */
 #define OXV_LOG_INTEGER_MAX     ((UINT64_C(1) << 53) - 1) /* what every JSON reader can hold */
 #define OXV_LOG_BOOT_CHARS      32u
 
@@ -81,7 +81,7 @@ struct oxv_entry {
     struct oxv_view kind; /* of signature */
     struct oxv_view method;
     struct oxv_view host;
-    struct oxv_view path;     /* shortened to 2048 bytes by the emitter, on a character boundary */
+    struct oxv_view path;     /* all of it: what is cut off could hide what was signed */
     struct oxv_view url_hash; /* lower-case hex */
     struct oxv_view sig_hash; /* lower-case hex */
     struct oxv_view nonce;
