@@ -46,8 +46,14 @@ check_files(const char *dir_path, int dir_fd, struct oxv_err *err)
         }
         return oxv_fail_errno(err, "cannot examine %s/%s", dir_path, OXV_VAULT_DB);
     }
-    if (!S_ISREG(st.st_mode)) {
-        return oxv_fail(err, OXV_E_STORE, "%s/%s is not a regular file", dir_path, OXV_VAULT_DB);
+    static const char *const files[] = { OXV_VAULT_DB, OXV_VAULT_DB "-wal", OXV_VAULT_DB "-journal",
+                                         OXV_VAULT_DB "-shm" };
+
+    /* SQLite opens these itself: it would follow a link, and wait for ever at a FIFO. */
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (fstatat(dir_fd, files[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode)) {
+            return oxv_fail(err, OXV_E_STORE, "%s/%s is not a regular file", dir_path, files[i]);
+        }
     }
     return OXV_OK;
 }

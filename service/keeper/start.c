@@ -67,6 +67,14 @@ oxv_keeper_prepare(struct oxv_keeper *k, const char *dir_path, struct oxv_err *e
         (void)oxv_fail_errno(err, "cannot open the vault directory %s", dir_path);
         return OXV_E_IO;
     }
+    struct stat st;
+
+    if (fstat(k->dir_fd, &st) != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return oxv_fail(err, OXV_E_DENIED,
+                        "others can write to the vault directory %s: run chmod 700 on it, and see "
+                        "who did",
+                        dir_path);
+    }
     k->smaps_fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
     oxv_read_machine_id(k->machine_id, sizeof k->machine_id);
     /* The time zone and locale files are never needed; OpenSSL loads nothing (OPENSSL_CONF). */

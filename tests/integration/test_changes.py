@@ -1,6 +1,7 @@
 """Log first, then the database, then the answer (design.md 5.2): killed or failing in between."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -159,3 +160,23 @@ def test_a_second_passphrase_opens_without_a_word_of_the_first(make_service, hoo
     unseals = [(e["outcome"], e.get("code")) for e in service.log_entries()
                if e["type"] == "vault.unseal"]
     assert unseals == [("allowed", None), ("allowed", None)]
+
+
+@pytest.mark.parametrize("name", ["vault.db-journal", "vault.db-wal"])
+def test_a_fifo_beside_the_database_is_refused_at_once(make_service, hooks_build, name):
+    service = make_service(hooks_build)
+    service.init()
+    (service.dir / name).unlink(missing_ok=True)
+    os.mkfifo(service.dir / name)
+    with pytest.raises(StartFailed) as refusal:
+        service.start()
+    assert f"{name} is not a regular file" in refusal.value.stderr
+
+
+def test_a_vault_directory_that_others_can_write_to_is_refused(make_service, hooks_build):
+    service = make_service(hooks_build)
+    service.init()
+    service.dir.chmod(0o770)
+    with pytest.raises(StartFailed) as refusal:
+        service.start()
+    assert "chmod 700" in refusal.value.stderr
