@@ -54,7 +54,11 @@ print_state(const struct oxv_cli *cli, struct oxv_view status)
     oxv_escape_print(stdout, oxv_view_text(state));
     (void)printf("%s%s\n", oxv_cli_plain(cli),
                  open ? ": signatures are given out"
-                      : ": nothing is signed until an admin runs: oxvault unseal");
+                 : strcmp(state, "failed") == 0
+                     ? ": the access log cannot be written, so nothing is "
+                       "signed; mend the disk and restart oxvaultd"
+                     : ": nothing is signed until an admin runs: oxvault "
+                       "unseal");
     (void)printf("%-12s ", "Service");
     oxv_escape_print(stdout, oxv_view_text(version));
     (void)printf(", pid %llu, up ", (unsigned long long)oxv_door_integer(status, "pid", 0));

@@ -106,25 +106,39 @@ log_unknown(struct oxv_keeper *k, enum oxv_door door, const struct ucred *peer)
     oxv_event_peer(k, door, &entry);
 }
 
-#define BUSY_BODY                                                                                  \
-    "{\"type\":\"urn:oxvault:error:busy\",\"title\":\"Busy\",\"status\":503,\"detail\":\"this "    \
-    "user has too "                                                                                \
-    "many connections open at this door: close some, or keep them for "                            \
-    "reuse\",\"code\":\"busy\"}\n"
-#define BUSY_HEAD                                                                                  \
-    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"               \
-    "Content-Length: 176\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
-_Static_assert(sizeof(BUSY_BODY) - 1 == 176, "BUSY_HEAD states the length");
-
-/*
- * Beyond the peer's share: told without reading, so that nothing of it costs more than this. The
- * answer is best effort; the close is what counts.
- */
-static void
-turn_away(int fd)
+/* Told without reading, so that nothing of a peer beyond its share costs more than this. */
+static enum oxv_status
+write_busy(struct oxv_writer *w, const char *detail)
 {
-    (void)send(fd, BUSY_HEAD BUSY_BODY, sizeof(BUSY_HEAD BUSY_BODY) - 1,
-               MSG_DONTWAIT | MSG_NOSIGNAL);
+    static const char *const head = "{\"type\":\"urn:oxvault:error:busy\",\"title\":\"Busy\","
+                                    "\"status\":503,\"detail\":\"";
+    static const char *const tail = "\",\"code\":\"busy\"}\n";
+    struct oxv_view whole;
+
+    oxv_write_text(w, "HTTP/1.1 503 Service Unavailable\r\n"
+                      "Content-Type: application/problem+json\r\nContent-Length: ");
+    oxv_write_decimal(w, strlen(head) + strlen(detail) + strlen(tail));
+    oxv_write_text(w, "\r\nRetry-After: 1\r\nConnection: close\r\n\r\n");
+    oxv_write_text(w, head);
+    oxv_write_text(w, detail);
+    oxv_write_text(w, tail);
+    return oxv_writer_finish(w, &whole);
+}
+
+/* The answer is best effort; the close is what counts. */
+static void
+turn_away(int fd, bool is_served)
+{
+    uint8_t answer[512];
+    struct oxv_writer w = oxv_writer(answer, sizeof answer);
+
+    if (write_busy(&w, is_served ? "this user has too many connections open at this door: close "
+                                   "some, or keep them for reuse"
+                                 : "too many peers are being told that they get nothing here: "
+                                   "try again") != OXV_OK) {
+        oxv_bug("a busy answer does not fit");
+    }
+    (void)send(fd, answer, w.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     oxv_closep(&fd);
 }
 
@@ -148,7 +162,7 @@ admit(struct oxv_keeper *k, enum oxv_door door, int fd)
 
     if (f == NULL || f->peers >= (is_served ? OXV_PEERS_MAX : OXV_PEERS_UNKNOWN_MAX)) {
         k->counters.peers_refused++;
-        turn_away(fd);
+        turn_away(fd, is_served);
         return;
     }
     k->counters.peers++;

@@ -60,7 +60,9 @@ oxv_event(struct oxv_keeper *k, const struct oxv_entry *entry, uint64_t *index)
     } else if (k->pending != NULL) {
         st = oxv_log_pending_add(k->pending, entry, &err);
     }
-    if (st != OXV_OK) {
+    if (st != OXV_OK && k->log != NULL && oxv_log_is_broken(k->log)) {
+        k->entry_is_lost = true; /* said once, when it broke: a peer must not fill the journal */
+    } else if (st != OXV_OK) {
         (void)fprintf(stderr, "oxvault-keeper: an entry is not logged: %s\n",
                       err.text[0] != '\0' ? err.text : oxv_status_name(st));
         k->entry_is_lost = true;

@@ -47,14 +47,20 @@ health_detail(const struct oxv_keeper *k)
     return "signing";
 }
 
+static const char *
+state_word(const struct oxv_keeper *k)
+{
+    if (!oxv_keeper_is_open(k)) {
+        return "sealed";
+    }
+    return k->has_to_stop_answering ? "failed" : "open";
+}
+
 void
 oxv_health_write(const struct oxv_keeper *k, struct oxv_writer *doc)
 {
     oxv_doc_object(doc, NULL);
-    oxv_doc_cstring(doc, "state",
-                    !oxv_keeper_is_open(k)     ? "sealed"
-                    : k->has_to_stop_answering ? "failed"
-                                               : "open");
+    oxv_doc_cstring(doc, "state", state_word(k));
     oxv_doc_cstring(doc, "detail", health_detail(k));
     oxv_doc_cstring(doc, "version", OXV_VERSION);
     oxv_doc_cstring(doc, "clock", k->clock_steps > 0 ? "stepped" : "steady");
@@ -153,7 +159,7 @@ oxv_status_request(struct oxv_keeper *k, const struct oxv_request *request)
     const struct oxv_node_record *node = oxv_vault_node(k->vault);
 
     oxv_doc_object(&doc, NULL);
-    oxv_doc_cstring(&doc, "state", oxv_keeper_is_open(k) ? "open" : "sealed");
+    oxv_doc_cstring(&doc, "state", state_word(k));
     oxv_doc_cstring(&doc, "detail", health_detail(k));
     oxv_doc_cstring(&doc, "version", OXV_VERSION);
     oxv_doc_hex(&doc, "vault_id", node->vault_id);
