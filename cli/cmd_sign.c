@@ -82,6 +82,18 @@ print_written(const struct oxv_cli *cli, const struct oxv_writer *w)
 }
 
 /* The three kinds: asks, prints, frees. *w is room for the JSON. */
+/* What a hostile door sends must not act on the terminal, nor add a header line for curl. */
+static bool
+is_header_text(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text < ' ' || *text > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum oxv_exit
 sign_oauth1(const struct oxv_cli *cli, struct oxv_client *client,
             const struct oxv_client_request *request, struct oxv_writer *w)
@@ -91,6 +103,12 @@ sign_oauth1(const struct oxv_cli *cli, struct oxv_client *client,
 
     if (oxv_client_sign_oauth1(client, request, &result, &error) != OXV_CLIENT_OK) {
         return oxv_cli_client_error(cli, &error);
+    }
+    if (!is_header_text(result->authorization)) {
+        oxv_client_oauth1_free(result);
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED,
+                            "the answer holds no header value: is this door "
+                            "the service's?");
     }
     if (cli->json) {
         print_member(w, "{\"authorization\":", result->authorization);
