@@ -12,7 +12,9 @@
 #include "service/keeper/audit.h"
 #include "service/keeper/events.h"
 
-#define CLOCK_STEP_US 1000000
+#define CLOCK_STEP_US    1000000
+#define CLOCK_GAP_MAX_US 500u /* between the readings of the two clocks */
+#define CLOCK_TRIES_MAX  10
 
 enum oxv_status
 oxv_state_open_sealed(struct oxv_keeper *k, struct oxv_err *err)
@@ -268,11 +270,25 @@ oxv_state_tell(struct oxv_keeper *k, uint8_t message_type)
     }
 }
 
+/* Together: a process that loses its core in between would see a step that is none. */
+static void
+read_both_clocks(struct oxv_keeper *k)
+{
+    for (int tries = 0; tries < CLOCK_TRIES_MAX; tries++) {
+        uint64_t before_us = oxv_clock_boot_us();
+
+        k->now_us = oxv_clock_wall_us();
+        k->now_boot_us = oxv_clock_boot_us();
+        if (k->now_boot_us - before_us < CLOCK_GAP_MAX_US) {
+            return;
+        }
+    }
+}
+
 void
 oxv_state_read_clocks(struct oxv_keeper *k)
 {
-    k->now_us = oxv_clock_wall_us();
-    k->now_boot_us = oxv_clock_boot_us();
+    read_both_clocks(k);
     int64_t offset_us = (int64_t)k->now_us - (int64_t)k->now_boot_us;
     int64_t step_us = offset_us - k->clock_offset_us;
 

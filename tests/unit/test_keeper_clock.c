@@ -73,7 +73,11 @@ a_jump_either_way_is_logged_once_and_told(void **state)
     keeper.clock_offset_us -= 3600 * INT64_C(1000000); /* as if the wall clock went ahead */
     oxv_state_read_clocks(&keeper);
     oxv_state_read_clocks(&keeper);
-    assert_int_equal(count_in_log("\"reason\":\"the wall clock moved by 3600000 ms\""), 1);
+    assert_int_equal(count_in_log("clock.step"), 1);
+    /* To the millisecond or nearly so: the two clocks are read one after the other. */
+    assert_int_equal(count_in_log("\"reason\":\"the wall clock moved by 3600000 ms\"") +
+                         count_in_log("\"reason\":\"the wall clock moved by 3599999 ms\""),
+                     1);
     keeper.clock_offset_us += 2 * INT64_C(1000000);
     oxv_state_read_clocks(&keeper);
     assert_int_equal(count_in_log("clock.step"), 2);
