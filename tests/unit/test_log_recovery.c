@@ -353,15 +353,18 @@ a_damaged_older_segment_is_refused_wherever_it_is_damaged(void **state)
     assert_int_equal(commit_ends(&whole, ends, 8), 3);
     for (size_t i = 0; i < 3; i++) { /* the signatures of inner commit lines too */
         uint8_t *at = whole.data + ends[i] - 60;
-        const uint8_t good = *at;
+        const uint8_t signed_one = *at;
 
-        *at = good == 'A' ? 'B' : 'A';
+        *at = signed_one == 'A' ? 'B' : 'A';
         must_refuse_older(f, &whole, "not signed by the epoch's key");
-        *at = good;
+        *at = signed_one;
     }
-    whole.data[ends[0] + 30] ^= 1;
+    uint8_t *in_boot = &whole.data[ends[0] + 30]; /* a random hex character: stays one */
+    const uint8_t good = *in_boot;
+
+    *in_boot = good == 'a' ? 'b' : 'a';
     must_refuse_older(f, &whole, "an entry was changed");
-    whole.data[ends[0] + 30] ^= 1;
+    *in_boot = good;
     whole.len = ends[1]; /* cut after a commit, yet another segment follows */
     must_refuse_older(f, &whole, "ends early");
     whole.len = ends[2] - 1;
