@@ -31,7 +31,9 @@ struct oxv_attempt {
     int call; /* where run is NULL: this call, each argument -1 (harmless should it be let in) */
 };
 
-/* All of them, in the order of their output. */
+/* Those that need a scene or arguments, in the order of their output. */
 const struct oxv_attempt *oxv_attempts(size_t *count);
+/* System calls by their number alone (plain_calls.c). */
+const struct oxv_attempt *oxv_plain_calls(size_t *count);
 
 #endif

@@ -193,20 +193,32 @@ print_report(const struct probe *probe)
     return right;
 }
 
-static int
-run_attempts(const struct probe *probe)
+/* Returns how many of them were wanted; *right becomes false where one answers otherwise. */
+static size_t
+run_table(const struct probe *probe, const struct oxv_attempt *attempts, size_t count, bool *right)
 {
-    size_t count;
-    const struct oxv_attempt *attempts = oxv_attempts(&count);
-    bool right = true;
     size_t tried = 0;
 
     for (size_t i = 0; i < count; i++) {
         if (is_wanted(probe, &attempts[i])) {
-            right &= try_attempt(probe, &attempts[i]);
+            *right &= try_attempt(probe, &attempts[i]);
             tried++;
         }
     }
+    return tried;
+}
+
+static int
+run_attempts(const struct probe *probe)
+{
+    size_t attempt_count;
+    size_t call_count;
+    const struct oxv_attempt *attempts = oxv_attempts(&attempt_count);
+    const struct oxv_attempt *calls = oxv_plain_calls(&call_count);
+    bool right = true;
+    size_t tried = run_table(probe, attempts, attempt_count, &right) +
+                   run_table(probe, calls, call_count, &right);
+
     if (tried == 0) {
         return EXIT_USAGE;
     }
