@@ -115,7 +115,7 @@ refuse_foreign_url(const struct oxv_policy_question *question, struct oxv_policy
     }
     if (oxv_path_check(question->url->path, NULL) != OXV_OK) {
         refuse(answer, "url_not_allowed",
-               "the path has dot segments or hidden control characters, which are never signed");
+               "the path has dot segments or a hidden NUL, which are never signed");
         return true;
     }
     return false;

@@ -102,13 +102,14 @@ def _is_refused_path(path):
     """Does a grant refuse it (dot segments, /rest/, thrice encoded), or do we and oauthlib differ?"""
     once = unquote_to_bytes(path)
     twice = unquote_to_bytes(once)
-    segments = [s.split(b";")[0] for s in re.split(rb"[/\\]", twice)]
+    bare = re.sub(rb"[\x01-\x20\x7f]", b"", twice)
+    segments = [s.split(b";")[0] for s in re.split(rb"[/\\]", bare)]
     return (
-        b"\0" in once
+        b"\0" in twice
         or path.endswith(";")
         or unquote_to_bytes(twice) != twice
         or any(s in (b".", b"..") for s in segments)
-        or any(s.lower() == b"rest" for s in segments)
+        or any(s.lower().rstrip(b".") == b"rest" for s in segments)
     )
 
 

@@ -55,7 +55,10 @@ oxv_path_separator_len(struct oxv_view path, size_t at)
     return decoded_byte(path, at, LAYERS_MAX, &byte, &next) && is_separator(byte) ? next - at : 0;
 }
 
-/* The part of a segment before ";", lower-cased and decoded: servers may drop the rest. */
+/*
+ * The part of a segment before ";", lower-cased and decoded, without blanks and controls: servers
+ * may drop the rest.
+ */
 struct segment {
     size_t offset;
     char head[5]; /* its first bytes, enough for "rest" */
@@ -69,6 +72,12 @@ head_is(const struct segment *segment, const char *lower)
 {
     return segment->head_len == strlen(lower) &&
            memcmp(segment->head, lower, segment->head_len) == 0;
+}
+
+static bool
+is_blank(uint8_t byte)
+{
+    return byte <= ' ' || byte == 0x7f;
 }
 
 /* Reads the segment at *at and the slash behind it. False at the end of the path. */
@@ -91,6 +100,9 @@ next_segment(struct oxv_view path, unsigned layers, size_t *at, struct segment *
             break;
         }
         in_head = in_head && byte != ';';
+        if (is_blank(byte)) {
+            continue; /* servers may trim them off: dots beside one are dots */
+        }
         len += in_head ? 1 : 0;
         out->bare_len = in_head && byte != '.' ? len : out->bare_len;
         if (in_head && out->head_len < sizeof out->head) {
@@ -124,15 +136,15 @@ hides_more_layers(struct oxv_view path, size_t *offset)
     return false;
 }
 
-/* As above; no round makes a control character vanish, so the last one shows those of all. */
+/* As above; no round makes a NUL vanish, so the last one shows those of all. */
 static bool
-hides_control(struct oxv_view path, unsigned layers, size_t *offset)
+hides_nul(struct oxv_view path, unsigned layers, size_t *offset)
 {
     uint8_t byte;
     size_t next;
 
     for (size_t at = 0; decoded_byte(path, at, layers, &byte, &next); at = next) {
-        if (byte < 0x20 || byte == 0x7f) {
+        if (byte == 0) {
             *offset = at;
             return true;
         }
@@ -179,8 +191,8 @@ oxv_path_check(struct oxv_view path, struct oxv_syntax_error *where)
             return oxv_refuse(where, OXV_E_DENIED, segment.offset, "a dot segment in the path");
         }
     }
-    if (layers > 0 && hides_control(path, layers, &at)) {
-        return oxv_refuse(where, OXV_E_DENIED, at, "a control character in the path");
+    if (layers > 0 && hides_nul(path, layers, &at)) {
+        return oxv_refuse(where, OXV_E_DENIED, at, "a NUL in the path");
     }
     if (layers > 0 && hides_more_layers(path, &at)) {
         return oxv_refuse(where, OXV_E_DENIED, at, "a path that is percent-encoded three times");

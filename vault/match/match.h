@@ -20,10 +20,10 @@
 
 /*
  * Refuses dot segments: also percent-encoded, percent-encoded twice, behind an encoded slash or
- * backslash, or followed by ";..." (some servers cut that off); and escapes that stand for a
- * control character (NUL too), likewise encoded once or twice. `where` may be NULL. OXV_E_DENIED
- * where->offset is that of the segment; of the escape of a control character; or of an escape that
- * hides three layers
+ * backslash, followed by ";..." or beside blanks and controls (some servers cut those off); and a
+ * NUL, encoded once or twice. `where` may be NULL.
+ *   OXV_E_DENIED  where->offset is that of the segment, of the escape of a NUL, or of an escape
+ *                 that hides three layers
  */
 OXV_MUST_USE enum oxv_status oxv_path_check(struct oxv_view path, struct oxv_syntax_error *where);
 
