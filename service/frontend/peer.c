@@ -120,7 +120,9 @@ oxv_peer_end(struct oxv_peer *p)
     oxv_request_give_room(p);
     oxv_stream_free(f, p->stream);
     p->stream = NULL;
-    oxv_closep(&p->fd); /* leaves the epoll set with it: no one else holds this socket */
+    /* The keeper may not have closed its copy yet, which would keep the socket in the set. */
+    (void)epoll_ctl(f->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL); /* fails only for what is not in it */
+    oxv_closep(&p->fd);
     if (p->is_dirty) {
         TAILQ_REMOVE(&f->dirty, p, dirty);
         p->is_dirty = false;

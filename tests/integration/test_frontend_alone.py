@@ -780,6 +780,24 @@ def test_a_refused_peer_gets_its_problem_for_everything_and_asks_the_keeper_noth
         assert sign.receive() == (wire.PEER_CLOSED, 0, b"")
 
 
+def test_a_peer_that_has_ended_is_forgotten_even_where_the_keeper_still_holds_its_socket(sign):
+    held = []
+    for _ in range(20):
+        peer = sign.peer(refuse=("unknown_caller", "no"), keep=held)
+        peer.send(sign_request())
+        assert_refused(peer.answer(), 403, "unknown_caller", "no")
+        peer.close()
+        assert sign.receive() == (wire.PEER_CLOSED, 0, b"")
+    later = sign.peer()
+    later.send(sign_request())
+    kind, ident, _ = sign.receive()
+    assert kind == wire.SIGN
+    for one in held:
+        one.close()
+    sign.answer(ident, {"authorization": "x"})
+    assert later.answer().status == 200
+
+
 def test_a_refused_peer_that_speaks_no_http_is_told_so(sign):
     peer = sign.peer(refuse=("unknown_caller", "no"))
     peer.send("nonsense\r\n\r\n")

@@ -80,8 +80,8 @@ class Frontend:
         self.process.stderr.close()
         return code
 
-    def peer(self, refuse=None, health=None):
-        """A connected peer; `refuse` is (code, detail)."""
+    def peer(self, refuse=None, health=None, keep=None):
+        """A connected peer; `refuse` is (code, detail); `keep` a list for the keeper's own copy."""
         ours, theirs = socket.socketpair()
         ours.settimeout(10)
         payload = wire.fields(
@@ -91,7 +91,10 @@ class Frontend:
         wire.send(
             self.channel, wire.datagram(wire.message(wire.PEER, 0, payload)), [theirs.fileno()]
         )
-        theirs.close()
+        if keep is None:
+            theirs.close()
+        else:
+            keep.append(theirs)
         return Peer(ours)
 
     def receive(self):
