@@ -334,12 +334,16 @@ flush_one(struct oxv_keeper *k, struct oxv_frontend *f)
 }
 
 static void
-frontend_free(struct oxv_frontend *f)
+frontend_free(struct oxv_keeper *k, struct oxv_frontend *f)
 {
+    if (f->channel != NULL) {
+        /* A process that is just being started may still hold it, and events of it would come. */
+        (void)epoll_ctl(k->epoll_fd, EPOLL_CTL_DEL, oxv_channel_fd(f->channel), NULL);
+    }
     for (size_t i = 0; i < f->waiting; i++) {
         oxv_closep(&f->waiting_fds[i]);
     }
-    oxv_channel_free(f->channel); /* its descriptor leaves the epoll set with it */
+    oxv_channel_free(f->channel);
     free(f);
 }
 
@@ -371,7 +375,7 @@ oxv_frontends_flush(struct oxv_keeper *k)
         if (f->broken) {
             *link = f->next;
             tell_lost(k, f);
-            frontend_free(f);
+            frontend_free(k, f);
         } else {
             link = &f->next;
         }
@@ -384,7 +388,7 @@ oxv_frontends_free(struct oxv_keeper *k)
     while (k->frontends != NULL) {
         struct oxv_frontend *next = k->frontends->next;
 
-        frontend_free(k->frontends);
+        frontend_free(k, k->frontends);
         k->frontends = next;
     }
 }
