@@ -5,6 +5,7 @@ import os
 import random
 import re
 import secrets
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from support.credentials import Credentials
@@ -57,14 +58,25 @@ def spelled(rng, origin):
     return f"{scheme}://{rest}"
 
 
+def is_refused_path(target):
+    """Is it refused whatever the grant: a hidden NUL, or dots beside blanks or controls?"""
+    path = unquote_to_bytes(unquote_to_bytes(target.split("?")[0]))
+    parts = [part.split(b";")[0] for part in re.split(rb"[/\\]", path)]
+    bare = [re.sub(rb"[\x00-\x20\x7f]", b"", part).lower() for part in parts]
+    return b"\0" in path or any(b in (b".", b"..") or b.rstrip(b".") == b"rest" for b in bare)
+
+
 def make_case(rng, connections):
     """A request that this service can be asked for: its own credentials, and no NUL in JSON."""
     while True:
         case = random_case(rng)
         if not any("\0" in text for pair in case.form for text in pair):
             break
+    target = random_target(rng)
+    while is_refused_path(target):
+        target = random_target(rng)
     given = connections[case.signature_method]
-    case.url = spelled(rng, rng.choice(ORIGINS)) + random_target(rng)
+    case.url = spelled(rng, rng.choice(ORIGINS)) + target
     case.realm = given.account
     case.consumer_key, case.token = given.consumer_key, given.token
     case.consumer_secret, case.token_secret = given.consumer_secret, given.token_secret
