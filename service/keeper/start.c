@@ -64,8 +64,15 @@ oxv_keeper_prepare(struct oxv_keeper *k, const char *dir_path, struct oxv_err *e
     k->dir_path = dir_path;
     k->dir_fd = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (k->dir_fd < 0) {
-        (void)oxv_fail_errno(err, "cannot open the vault directory %s", dir_path);
-        return OXV_E_IO;
+        if (errno == EACCES) {
+            return oxv_fail(
+                err, OXV_E_IO,
+                "the service's user (uid %u) cannot reach the vault directory %s: open "
+                "the directories above it to others (chmod o+x), move the vault, or use "
+                "--users none",
+                (unsigned)geteuid(), dir_path);
+        }
+        return oxv_fail_errno(err, "cannot open the vault directory %s", dir_path);
     }
     struct stat st;
 
