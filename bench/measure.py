@@ -11,7 +11,7 @@ TOP = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / "tests"))
 
 SERVICE_CORE, CLIENT_CORE = "0", "1"
-PROGRAMS = Path(os.environ.get("OXV_BENCH_BUILD") or TOP / "build/bench") / "bench"
+PROGRAMS = Path(os.environ.get("OXV_BENCH_BUILD") or TOP / "build/benchmarks") / "bench"
 PREFIX = Path(os.environ.get("OXV_PREFIX") or TOP / "build/install")
 
 
