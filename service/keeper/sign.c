@@ -257,11 +257,6 @@ decide(struct oxv_keeper *k, const struct oxv_request *request,
 {
     struct oxv_policy_answer answer;
 
-    if (!oxv_policy_has_grant(k, question)) {
-        oxv_policy_decide(k, question, &answer);
-        refuse(k, request, NULL, &answer);
-        return false;
-    }
     if (question->kind == OXV_KIND_OAUTH1) {
         if (!read_url(k, request, job)) {
             return false;
