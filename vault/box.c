@@ -30,9 +30,9 @@ const struct oxv_shape oxv_box_shape = OXV_SHAPE(struct oxv_box, "box", box_fiel
 static const struct oxv_field unseal_fields[] = {
     OXV_FIELD(struct oxv_box_unseal, seal_id, 1, OXV_FIELD_U64, false, 1, UINT64_MAX),
     OXV_FIELD(struct oxv_box_unseal, seal_kind, 2, OXV_FIELD_U64, true, OXV_SEAL_PASSPHRASE,
-              OXV_SEAL_KEYFILE),
-    OXV_FIELD(struct oxv_box_unseal, material, 3, OXV_FIELD_BYTES, true, OXV_KEYFILE_BYTES,
-              OXV_KEYFILE_BYTES),
+              OXV_SEAL_TOKEN),
+    OXV_FIELD(struct oxv_box_unseal, material, 3, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_PIN_MAX_BYTES),
 };
 const struct oxv_shape oxv_box_unseal_shape =
     OXV_SHAPE(struct oxv_box_unseal, "unseal", unseal_fields);
@@ -40,16 +40,28 @@ const struct oxv_shape oxv_box_unseal_shape =
 static const struct oxv_field seal_add_fields[] = {
     OXV_FIELD(struct oxv_box_seal_add, existing_id, 1, OXV_FIELD_U64, false, 1, UINT64_MAX),
     OXV_FIELD(struct oxv_box_seal_add, existing_kind, 2, OXV_FIELD_U64, true, OXV_SEAL_PASSPHRASE,
-              OXV_SEAL_KEYFILE),
+              OXV_SEAL_TOKEN),
     OXV_FIELD(struct oxv_box_seal_add, kind, 3, OXV_FIELD_U64, true, OXV_SEAL_PASSPHRASE,
-              OXV_SEAL_KEYFILE),
+              OXV_SEAL_TOKEN),
     OXV_FIELD(struct oxv_box_seal_add, kdf_ops, 4, OXV_FIELD_U64, false, 1, UINT32_MAX),
     OXV_FIELD(struct oxv_box_seal_add, kdf_memory_bytes, 5, OXV_FIELD_U64, false, 1, UINT64_MAX),
     OXV_FIELD(struct oxv_box_seal_add, kdf_salt, 6, OXV_FIELD_BYTES, false, 16, 16),
-    OXV_FIELD(struct oxv_box_seal_add, existing_material, 7, OXV_FIELD_BYTES, true,
-              OXV_KEYFILE_BYTES, OXV_KEYFILE_BYTES),
-    OXV_FIELD(struct oxv_box_seal_add, material, 8, OXV_FIELD_BYTES, true, OXV_KEYFILE_BYTES,
-              OXV_KEYFILE_BYTES),
+    OXV_FIELD(struct oxv_box_seal_add, existing_material, 7, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_PIN_MAX_BYTES),
+    OXV_FIELD(struct oxv_box_seal_add, material, 8, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_PIN_MAX_BYTES),
+    OXV_FIELD(struct oxv_box_seal_add, module, 9, OXV_FIELD_TEXT, false, 1,
+              OXV_TOKEN_MODULE_MAX_BYTES),
+    OXV_FIELD(struct oxv_box_seal_add, uri, 10, OXV_FIELD_TEXT, false, 1, OXV_TOKEN_URI_MAX_BYTES),
+    OXV_FIELD(struct oxv_box_seal_add, key_id, 11, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_KEY_ID_MAX_BYTES),
+    OXV_FIELD(struct oxv_box_seal_add, generate, 12, OXV_FIELD_U64, false, 1, 1),
+    OXV_FIELD(struct oxv_box_seal_add, mechanism, 13, OXV_FIELD_U64, false, 1,
+              OXV_TOKEN_MECHANISM_END - 1),
+    OXV_FIELD(struct oxv_box_seal_add, gcm_iv, 14, OXV_FIELD_U64, false, 1,
+              OXV_TOKEN_GCM_IV_END - 1),
+    OXV_FIELD(struct oxv_box_seal_add, allow_oaep_sha1, 15, OXV_FIELD_U64, false, 1, 1),
+    OXV_FIELD(struct oxv_box_seal_add, allow_pkcs1, 16, OXV_FIELD_U64, false, 1, 1),
 };
 const struct oxv_shape oxv_box_seal_add_shape =
     OXV_SHAPE(struct oxv_box_seal_add, "seal add", seal_add_fields);
@@ -70,6 +82,26 @@ static const struct oxv_field import_fields[] = {
 };
 const struct oxv_shape oxv_box_import_shape =
     OXV_SHAPE(struct oxv_box_import, "import", import_fields);
+
+static const struct oxv_field token_add_fields[] = {
+    OXV_FIELD(struct oxv_box_token_add, module, 1, OXV_FIELD_TEXT, true, 1,
+              OXV_TOKEN_MODULE_MAX_BYTES),
+    OXV_FIELD(struct oxv_box_token_add, uri, 2, OXV_FIELD_TEXT, true, 1, OXV_TOKEN_URI_MAX_BYTES),
+    OXV_FIELD(struct oxv_box_token_add, pin, 3, OXV_FIELD_BYTES, false, 1, OXV_TOKEN_PIN_MAX_BYTES),
+    OXV_FIELD(struct oxv_box_token_add, pair_id, 4, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_KEY_ID_MAX_BYTES),
+    OXV_FIELD(struct oxv_box_token_add, objects_only, 5, OXV_FIELD_U64, false, 1, 1),
+};
+const struct oxv_shape oxv_box_token_add_shape =
+    OXV_SHAPE(struct oxv_box_token_add, "token add", token_add_fields);
+
+static const struct oxv_field token_login_fields[] = {
+    OXV_FIELD(struct oxv_box_token_login, id, 1, OXV_FIELD_U64, false, 1, UINT64_MAX),
+    OXV_FIELD(struct oxv_box_token_login, pin, 2, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_PIN_MAX_BYTES),
+};
+const struct oxv_shape oxv_box_token_login_shape =
+    OXV_SHAPE(struct oxv_box_token_login, "token login", token_login_fields);
 
 enum oxv_status
 oxv_box_keypair(uint8_t public_key[OXV_BOX_KEY_BYTES], struct oxv_secret **private_key,

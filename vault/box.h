@@ -17,6 +17,9 @@ enum oxv_box_purpose {
     OXV_BOX_SEAL_ADD = 2,
     OXV_BOX_CONNECTION_ADD = 3,
     OXV_BOX_CONNECTION_IMPORT = 4, /* one chunk of `connection import` */
+    OXV_BOX_TOKEN_ADD = 5,
+    OXV_BOX_TOKEN_LOGIN = 6,
+    OXV_BOX_CONNECTION_MOVE = 7, /* struct oxv_box_connection: all of the record as it shall be */
 };
 
 /* The canonical record inside a box. */
@@ -30,7 +33,8 @@ struct oxv_box {
 struct oxv_box_unseal {
     uint64_t seal_id;
     uint64_t seal_kind;
-    struct oxv_view material; /* 32 bytes: stretched passphrase, or key file */
+    /* 32 bytes: stretched passphrase, or key file. Token: its PIN, empty for a PIN pad. */
+    struct oxv_view material;
 };
 struct oxv_box_seal_add {
     uint64_t existing_id;
@@ -39,8 +43,28 @@ struct oxv_box_seal_add {
     uint64_t kdf_ops;
     uint64_t kdf_memory_bytes;
     struct oxv_view kdf_salt;
-    struct oxv_view existing_material;
-    struct oxv_view material;
+    struct oxv_view existing_material; /* as in unseal */
+    struct oxv_view material;          /* likewise */
+    /* a seal of kind token: how it is to be made */
+    struct oxv_view module;
+    struct oxv_view uri;
+    struct oxv_view key_id; /* CKA_ID of the key to use; empty: the one that fits */
+    uint64_t generate;      /* 1: a key is to be made */
+    uint64_t mechanism;     /* enum oxv_token_mechanism; 0: the best that works */
+    uint64_t gcm_iv;        /* enum oxv_token_gcm_iv; 0: host */
+    uint64_t allow_oaep_sha1;
+    uint64_t allow_pkcs1;
+};
+struct oxv_box_token_add {
+    struct oxv_view module;
+    struct oxv_view uri;
+    struct oxv_view pin;     /* empty: the service has one, or there is a PIN pad */
+    struct oxv_view pair_id; /* CKA_ID of an RSA pair to use; empty: one is made */
+    uint64_t objects_only;   /* 1: no pair, keys are made as objects of the token */
+};
+struct oxv_box_token_login {
+    uint64_t id; /* row of the token; 0: the token of a seal */
+    struct oxv_view pin;
 };
 struct oxv_box_connection {
     struct oxv_view record; /* encoded struct oxv_connection_record */
@@ -57,6 +81,8 @@ extern const struct oxv_shape oxv_box_unseal_shape;
 extern const struct oxv_shape oxv_box_seal_add_shape;
 extern const struct oxv_shape oxv_box_connection_shape;
 extern const struct oxv_shape oxv_box_import_shape;
+extern const struct oxv_shape oxv_box_token_add_shape;
+extern const struct oxv_shape oxv_box_token_login_shape;
 
 /* A fresh X25519 pair; the private half is in locked memory. */
 OXV_MUST_USE enum oxv_status oxv_box_keypair(uint8_t public_key[OXV_BOX_KEY_BYTES],
@@ -86,11 +112,24 @@ OXV_MUST_USE enum oxv_status oxv_box_open(struct oxv_view box,
                                           struct oxv_secret **plain, struct oxv_box *head,
                                           struct oxv_err *err);
 
-/* The text of RUN/vault.pub: "oxvault-vault-pub/1 <vault id hex> <base64 key>\n". */
+/*
+ * The text of RUN/vault.pub: "oxvault-vault-pub/1 <vault id hex> <base64 key>\n", and while the
+ * vault is open a line for each token with a pair that unwraps:
+ *   "token <row> <oaep-sha256|oaep-sha1> <base64 public key, DER>\n"
+ */
 OXV_MUST_USE enum oxv_status oxv_vault_pub_write(struct oxv_writer *w, const uint8_t *vault_id,
                                                  const uint8_t public_key[OXV_BOX_KEY_BYTES]);
 OXV_MUST_USE enum oxv_status oxv_vault_pub_parse(struct oxv_view text, uint8_t *vault_id,
                                                  uint8_t public_key[OXV_BOX_KEY_BYTES],
                                                  struct oxv_err *err);
+
+/* A line of vault.pub about a token, appended; and the one of row `id` looked up. */
+OXV_MUST_USE enum oxv_status oxv_vault_pub_write_token(struct oxv_writer *w, uint64_t id,
+                                                       const struct oxv_token_record *token);
+/* OXV_E_NOT_FOUND: there is none. public_key has room for OXV_TOKEN_PUBLIC_KEY_MAX_BYTES. */
+OXV_MUST_USE enum oxv_status oxv_vault_pub_find_token(struct oxv_view text, uint64_t id,
+                                                      enum oxv_token_oaep *oaep,
+                                                      uint8_t *public_key, size_t *public_key_len,
+                                                      struct oxv_err *err);
 
 #endif

@@ -101,6 +101,30 @@ oxv_vault_next_admin(struct oxv_vault *vault, uint64_t after)
     return row == NULL ? NULL : &row->as.admin;
 }
 
+struct oxv_token *
+oxv_vault_next_token(struct oxv_vault *vault, uint64_t after)
+{
+    struct oxv_row *row = oxv_registry_next(vault->rows, OXV_TABLE_TOKEN, after);
+
+    return row == NULL ? NULL : &row->as.token;
+}
+
+struct oxv_token *
+oxv_vault_token_by_id(struct oxv_vault *vault, uint64_t id)
+{
+    struct oxv_row *row = oxv_registry_by_id(vault->rows, OXV_TABLE_TOKEN, id);
+
+    return row == NULL ? NULL : &row->as.token;
+}
+
+struct oxv_token *
+oxv_vault_token_by_uri(struct oxv_vault *vault, struct oxv_view token_uri)
+{
+    struct oxv_row *row = oxv_registry_find(vault->rows, OXV_BY_TOKEN_URI, token_uri);
+
+    return row == NULL ? NULL : &row->as.token;
+}
+
 size_t
 oxv_vault_count(const struct oxv_vault *vault, enum oxv_table table)
 {

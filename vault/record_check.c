@@ -322,6 +322,18 @@ oxv_grant_check(const struct oxv_grant_record *record, struct oxv_err *err)
 }
 
 enum oxv_status
+oxv_token_check(const struct oxv_token_record *record, struct oxv_err *err)
+{
+    bool has_pair = record->pair_id.len != 0;
+
+    if (has_pair != (record->public_key.len != 0) || has_pair != (record->oaep != 0)) {
+        return oxv_fail(err, OXV_E_USAGE,
+                        "pair_id, public_key, oaep: all of them or none belong to a token");
+    }
+    return OXV_OK;
+}
+
+enum oxv_status
 oxv_caller_check(const struct oxv_caller_record *record, struct oxv_err *err)
 {
     if (!oxv_name_is_valid(record->name)) {

@@ -23,12 +23,25 @@ const struct oxv_shape oxv_node_secret_shape =
 /* The KDF's parameters are wide here: what is out of bounds is reported as damage, see seal.h. */
 static const struct oxv_field seal_fields[] = {
     OXV_FIELD(struct oxv_seal_record, kind, 1, OXV_FIELD_U64, true, OXV_SEAL_PASSPHRASE,
-              OXV_SEAL_KEYFILE),
+              OXV_SEAL_TOKEN),
     OXV_FIELD(struct oxv_seal_record, created_us, 2, OXV_FIELD_U64, true, 0, UINT64_MAX),
     OXV_FIELD(struct oxv_seal_record, kdf_ops, 3, OXV_FIELD_U64, false, 0, UINT64_MAX),
     OXV_FIELD(struct oxv_seal_record, kdf_memory_bytes, 4, OXV_FIELD_U64, false, 0, UINT64_MAX),
     OXV_FIELD(struct oxv_seal_record, kdf_salt, 5, OXV_FIELD_BYTES, false, 16, 16),
     OXV_FIELD(struct oxv_seal_record, check, 6, OXV_FIELD_BYTES, true, 32, 32),
+    OXV_FIELD(struct oxv_seal_record, module, 7, OXV_FIELD_TEXT, false, 1,
+              OXV_TOKEN_MODULE_MAX_BYTES),
+    OXV_FIELD(struct oxv_seal_record, token_uri, 8, OXV_FIELD_TEXT, false, 1,
+              OXV_TOKEN_URI_MAX_BYTES),
+    OXV_FIELD(struct oxv_seal_record, mechanism, 9, OXV_FIELD_U64, false, 1,
+              OXV_TOKEN_MECHANISM_END - 1),
+    OXV_FIELD(struct oxv_seal_record, gcm_iv, 10, OXV_FIELD_U64, false, 1,
+              OXV_TOKEN_GCM_IV_END - 1),
+    OXV_FIELD(struct oxv_seal_record, key_id, 11, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_KEY_ID_MAX_BYTES),
+    OXV_FIELD(struct oxv_seal_record, key_hash, 12, OXV_FIELD_BYTES, false, 32, 32),
+    OXV_FIELD(struct oxv_seal_record, blob, 13, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_BLOB_MAX_BYTES),
 };
 const struct oxv_shape oxv_seal_shape = OXV_SHAPE(struct oxv_seal_record, "seal", seal_fields);
 
@@ -45,16 +58,23 @@ static const struct oxv_field connection_fields[] = {
     OXV_FIELD(struct oxv_connection_record, role_id, 9, OXV_FIELD_TEXT, false, 1, 128),
     OXV_FIELD(struct oxv_connection_record, application_id, 10, OXV_FIELD_TEXT, false, 1, 128),
     OXV_FIELD(struct oxv_connection_record, origins, 11, OXV_FIELD_LIST, true, 3, 4096),
+    OXV_FIELD(struct oxv_connection_record, key_form, 12, OXV_FIELD_U64, false, 1,
+              OXV_KEY_FORM_END - 1),
+    OXV_FIELD(struct oxv_connection_record, key_token, 13, OXV_FIELD_U64, false, 1, UINT64_MAX),
+    OXV_FIELD(struct oxv_connection_record, key_id, 14, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_KEY_ID_MAX_BYTES),
 };
 const struct oxv_shape oxv_connection_shape =
     OXV_SHAPE(struct oxv_connection_record, "connection", connection_fields);
 
 static const struct oxv_field connection_secret_fields[] = {
-    OXV_FIELD(struct oxv_connection_secret, key, 1, OXV_FIELD_BYTES, true, 1, OXV_KEY_MAX_BYTES),
+    OXV_FIELD(struct oxv_connection_secret, key, 1, OXV_FIELD_BYTES, false, 1, OXV_KEY_MAX_BYTES),
     OXV_FIELD(struct oxv_connection_secret, consumer_secret, 2, OXV_FIELD_BYTES, false, 1,
               OXV_KEPT_SECRET_MAX_BYTES),
     OXV_FIELD(struct oxv_connection_secret, token_secret, 3, OXV_FIELD_BYTES, false, 1,
               OXV_KEPT_SECRET_MAX_BYTES),
+    OXV_FIELD(struct oxv_connection_secret, check_value, 4, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_MAC_MAX_BYTES),
 };
 const struct oxv_shape oxv_connection_secret_shape =
     OXV_SHAPE(struct oxv_connection_secret, "connection secret", connection_secret_fields);
@@ -91,6 +111,20 @@ static const struct oxv_field admin_fields[] = {
     OXV_FIELD(struct oxv_admin_record, created_us, 2, OXV_FIELD_U64, true, 0, UINT64_MAX),
 };
 const struct oxv_shape oxv_admin_shape = OXV_SHAPE(struct oxv_admin_record, "admin", admin_fields);
+
+static const struct oxv_field token_fields[] = {
+    OXV_FIELD(struct oxv_token_record, created_us, 1, OXV_FIELD_U64, true, 0, UINT64_MAX),
+    OXV_FIELD(struct oxv_token_record, module, 2, OXV_FIELD_TEXT, true, 1,
+              OXV_TOKEN_MODULE_MAX_BYTES),
+    OXV_FIELD(struct oxv_token_record, token_uri, 3, OXV_FIELD_TEXT, true, 1,
+              OXV_TOKEN_URI_MAX_BYTES),
+    OXV_FIELD(struct oxv_token_record, pair_id, 4, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_KEY_ID_MAX_BYTES),
+    OXV_FIELD(struct oxv_token_record, public_key, 5, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_PUBLIC_KEY_MAX_BYTES),
+    OXV_FIELD(struct oxv_token_record, oaep, 6, OXV_FIELD_U64, false, 1, OXV_TOKEN_OAEP_SHA1),
+};
+const struct oxv_shape oxv_token_shape = OXV_SHAPE(struct oxv_token_record, "token", token_fields);
 
 static const struct {
     uint64_t kind;
@@ -153,6 +187,8 @@ oxv_seal_kind_name(uint64_t kind)
         return "passphrase";
     case OXV_SEAL_KEYFILE:
         return "keyfile";
+    case OXV_SEAL_TOKEN:
+        return "token";
     default: /* a number from outside, not the enum */
         return NULL;
     }

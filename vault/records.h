@@ -6,6 +6,7 @@
 #define OXV_VAULT_RECORDS_H
 
 #include "base/fields.h"
+#include "base/token_terms.h"
 
 #define OXV_NAME_MAX_BYTES          64u /* of connections, callers: [A-Za-z0-9][A-Za-z0-9._-]* */
 #define OXV_ID_BYTES                16u /* vault id, node id */
@@ -25,7 +26,8 @@ enum oxv_table {
     OXV_TABLE_CALLER = 4,
     OXV_TABLE_GRANT = 5,
     OXV_TABLE_ADMIN = 6,
-    OXV_TABLE_END = 7,
+    OXV_TABLE_TOKEN = 7,
+    OXV_TABLE_END = 8,
 };
 
 enum oxv_system { OXV_SYSTEM_NETSUITE = 1, OXV_SYSTEM_OAUTH1 = 2 };
@@ -38,7 +40,7 @@ enum oxv_kind {
     OXV_KIND_ALL = 7,
 };
 
-enum oxv_seal_kind { OXV_SEAL_PASSPHRASE = 1, OXV_SEAL_KEYFILE = 2 /* 3: token, issue 3 */ };
+enum oxv_seal_kind { OXV_SEAL_PASSPHRASE = 1, OXV_SEAL_KEYFILE = 2, OXV_SEAL_TOKEN = 3 };
 
 /* One row, id 1. */
 struct oxv_node_record {
@@ -62,6 +64,25 @@ struct oxv_seal_record {
     uint64_t kdf_memory_bytes; /* passphrase: 8 MiB..1 GiB */
     struct oxv_view kdf_salt;  /* passphrase: 16 bytes */
     struct oxv_view check;     /* 32 bytes: tells a wrong passphrase from damage */
+    /* token: all that unseal needs; it does exactly this, or fails */
+    struct oxv_view module;    /* absolute path, or p11-kit name */
+    struct oxv_view token_uri; /* pkcs11:model=...;manufacturer=...;serial=...;token=... */
+    uint64_t mechanism;        /* enum oxv_token_mechanism */
+    uint64_t gcm_iv;           /* enum oxv_token_gcm_iv; with AES-GCM only */
+    struct oxv_view key_id;    /* CKA_ID */
+    struct oxv_view key_hash;  /* SHA-256 of the public key's DER; empty: it has none */
+    struct oxv_view blob;      /* the value, wrapped by the token's key */
+};
+
+/* A token that signs for connections. */
+struct oxv_token_record {
+    uint64_t created_us;
+    struct oxv_view module;
+    struct oxv_view token_uri;  /* as in a seal */
+    struct oxv_view pair_id;    /* CKA_ID of the RSA pair that only unwraps; empty: there is none,
+                                   keys are made as objects of the token */
+    struct oxv_view public_key; /* of that pair: SubjectPublicKeyInfo, DER */
+    uint64_t oaep;              /* enum oxv_token_oaep; with a pair only */
 };
 
 struct oxv_connection_record {
@@ -76,12 +97,18 @@ struct oxv_connection_record {
     struct oxv_view role_id;
     struct oxv_view application_id;
     struct oxv_view origins; /* LIST of https://host[:port]; NetSuite: the derived ones first */
+    uint64_t key_form;       /* enum oxv_key_form */
+    uint64_t key_token;      /* row of the token that has the key */
+    struct oxv_view key_id;  /* CKA_ID of the key there */
 };
 
 struct oxv_connection_secret {
-    struct oxv_view key; /* K0 of one hash block (design 5.3), or an RSA key as PKCS#8 DER */
+    /* In the vault: K0 of one hash block (design 5.3), or an RSA key as PKCS#8 DER. UNWRAP: K0
+     * sealed to the token's key. Else empty, but for a TOKEN key on its way in: K0. */
+    struct oxv_view key;
     struct oxv_view consumer_secret; /* --keep-secrets only */
     struct oxv_view token_secret;    /* --keep-secrets only */
+    struct oxv_view check_value;     /* in a token: the HMAC of oxv_key_check_message() */
 };
 
 struct oxv_caller_record {
@@ -118,6 +145,7 @@ extern const struct oxv_shape oxv_connection_secret_shape;
 extern const struct oxv_shape oxv_caller_shape;
 extern const struct oxv_shape oxv_grant_shape;
 extern const struct oxv_shape oxv_admin_shape;
+extern const struct oxv_shape oxv_token_shape;
 
 bool oxv_name_is_valid(struct oxv_view name);
 /* "oauth1", "token-passport", "connect-password"; NULL for anything but one bit. */
@@ -140,6 +168,8 @@ OXV_MUST_USE enum oxv_status oxv_connection_secret_check(const struct oxv_connec
                                                          const struct oxv_connection_secret *secret,
                                                          struct oxv_err *err);
 OXV_MUST_USE enum oxv_status oxv_grant_check(const struct oxv_grant_record *record,
+                                             struct oxv_err *err);
+OXV_MUST_USE enum oxv_status oxv_token_check(const struct oxv_token_record *record,
                                              struct oxv_err *err);
 OXV_MUST_USE enum oxv_status oxv_caller_check(const struct oxv_caller_record *record,
                                               struct oxv_err *err);

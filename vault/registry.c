@@ -39,6 +39,12 @@ key_admin_uid(const struct oxv_row *row)
 }
 
 static struct oxv_view
+key_token_uri(const struct oxv_row *row)
+{
+    return row->as.token.record.token_uri;
+}
+
+static struct oxv_view
 key_pair(const struct oxv_row *row)
 {
     return oxv_view(&row->as.grant.record, 2 * sizeof(uint64_t));
@@ -55,6 +61,7 @@ static const struct {
     [OXV_BY_CALLER_NAME] = { OXV_TABLE_CALLER, key_caller_name, "name" },
     [OXV_BY_CALLER_UID] = { OXV_TABLE_CALLER, key_caller_uid, "uid" },
     [OXV_BY_ADMIN_UID] = { OXV_TABLE_ADMIN, key_admin_uid, "uid" },
+    [OXV_BY_TOKEN_URI] = { OXV_TABLE_TOKEN, key_token_uri, "token_uri" },
     [OXV_BY_PAIR] = { OXV_TABLE_GRANT, key_pair, NULL },
 };
 

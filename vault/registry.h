@@ -22,6 +22,7 @@ enum oxv_registry_index {
     OXV_BY_CALLER_NAME,
     OXV_BY_CALLER_UID,
     OXV_BY_ADMIN_UID,
+    OXV_BY_TOKEN_URI,
     OXV_BY_PAIR, /* holds the first grant of each pair */
     OXV_REGISTRY_INDEXES,
 };

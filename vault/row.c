@@ -16,6 +16,7 @@ static const struct {
     [OXV_TABLE_CALLER] = { "caller", &oxv_caller_shape, NULL },
     [OXV_TABLE_GRANT] = { "grant", &oxv_grant_shape, NULL },
     [OXV_TABLE_ADMIN] = { "admin", &oxv_admin_shape, NULL },
+    [OXV_TABLE_TOKEN] = { "token", &oxv_token_shape, NULL },
 };
 
 _Static_assert(sizeof tables / sizeof tables[0] == OXV_TABLE_END, "a row per table");
@@ -54,6 +55,8 @@ check_row(const struct oxv_row *row, struct oxv_err *err)
     case OXV_TABLE_ADMIN:
     case OXV_TABLE_END:
         break;
+    case OXV_TABLE_TOKEN:
+        return oxv_token_check(&row->as.token.record, err);
     }
     return OXV_OK;
 }
@@ -75,6 +78,8 @@ record_of(struct oxv_row *row)
         return &row->as.grant.record;
     case OXV_TABLE_ADMIN:
         return &row->as.admin.record;
+    case OXV_TABLE_TOKEN:
+        return &row->as.token.record;
     case OXV_TABLE_END:
         break;
     }

@@ -29,6 +29,7 @@ struct oxv_row {
         struct oxv_caller caller;
         struct oxv_grant grant;
         struct oxv_admin admin;
+        struct oxv_token token;
     } as;                         /* first: a borrowed connection is its row */
     struct oxv_row *next_in_pair; /* grants of one caller and connection, by id */
     struct oxv_shielded *key;     /* of a connection that has signed; NULL before */

@@ -25,11 +25,26 @@ oxv_seal_split(struct oxv_view sealed, struct oxv_view *wrapped, struct oxv_view
     return row_blob->len == OXV_BLOB_EXTRA_BYTES;
 }
 
+static enum oxv_status
+check_token_parameters(const struct oxv_seal_record *record, struct oxv_err *err)
+{
+    if (record->module.len == 0 || record->token_uri.len == 0 || record->mechanism == 0 ||
+        record->key_id.len == 0 || record->blob.len == 0 ||
+        (record->mechanism == OXV_TOKEN_AES_GCM) != (record->gcm_iv != 0)) {
+        return oxv_fail(err, OXV_E_FORGED,
+                        "the vault is damaged: a token seal that says not all that unseal needs");
+    }
+    return OXV_OK;
+}
+
 enum oxv_status
 oxv_seal_parameters_check(const struct oxv_seal_record *record, struct oxv_err *err)
 {
     if (record->kind == OXV_SEAL_KEYFILE) {
         return OXV_OK;
+    }
+    if (record->kind == OXV_SEAL_TOKEN) {
+        return check_token_parameters(record, err);
     }
     if (record->kind != OXV_SEAL_PASSPHRASE) {
         return oxv_fail(err, OXV_E_FORGED, "the vault is damaged: a seal of an unknown kind");
@@ -92,10 +107,13 @@ material_of(const struct oxv_seal_input *input, const struct oxv_secret **out, s
 
     switch (input->kind) {
     case OXV_SEAL_PASSPHRASE:
-        material = input->keyfile == NULL ? input->stretched : NULL;
+        material = input->keyfile == NULL && input->token_value == NULL ? input->stretched : NULL;
         break;
     case OXV_SEAL_KEYFILE:
-        material = input->stretched == NULL ? input->keyfile : NULL;
+        material = input->stretched == NULL && input->token_value == NULL ? input->keyfile : NULL;
+        break;
+    case OXV_SEAL_TOKEN:
+        material = input->stretched == NULL && input->keyfile == NULL ? input->token_value : NULL;
         break;
     }
     if (material == NULL) {

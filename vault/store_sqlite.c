@@ -34,7 +34,7 @@ static const struct {
     { "manifests", TABLE_SQL("manifests") }, { "nodes", TABLE_SQL("nodes") },
     { "seals", TABLE_SQL("seals") },         { "connections", TABLE_SQL("connections") },
     { "callers", TABLE_SQL("callers") },     { "grants", TABLE_SQL("grants") },
-    { "admins", TABLE_SQL("admins") },
+    { "admins", TABLE_SQL("admins") },       { "tokens", TABLE_SQL("tokens") },
 };
 
 struct oxv_store {

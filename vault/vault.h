@@ -50,11 +50,18 @@ struct oxv_seal {
     struct oxv_seal_record record;
 };
 
-/* The material that opens or makes a seal. Exactly one of the two is set. */
+struct oxv_token {
+    uint64_t id;
+    uint64_t version;
+    struct oxv_token_record record;
+};
+
+/* The material that opens or makes a seal. Exactly one of the three is set. */
 struct oxv_seal_input {
     enum oxv_seal_kind kind;
-    const struct oxv_secret *stretched; /* passphrase: the 32-byte Argon2id output */
-    const struct oxv_secret *keyfile;   /* key file: its 32 bytes */
+    const struct oxv_secret *stretched;   /* passphrase: the 32-byte Argon2id output */
+    const struct oxv_secret *keyfile;     /* key file: its 32 bytes */
+    const struct oxv_secret *token_value; /* token: the 32 bytes that it unwrapped */
 };
 
 /* Argon2id (libsodium) of a passphrase: 32 bytes. Parameters out of bounds: OXV_E_FORGED. */
@@ -136,6 +143,9 @@ struct oxv_connection *oxv_vault_next_connection(struct oxv_vault *vault, uint64
 struct oxv_caller *oxv_vault_next_caller(struct oxv_vault *vault, uint64_t after);
 struct oxv_grant *oxv_vault_next_grant(struct oxv_vault *vault, uint64_t after);
 struct oxv_admin *oxv_vault_next_admin(struct oxv_vault *vault, uint64_t after);
+struct oxv_token *oxv_vault_next_token(struct oxv_vault *vault, uint64_t after);
+struct oxv_token *oxv_vault_token_by_id(struct oxv_vault *vault, uint64_t id);
+struct oxv_token *oxv_vault_token_by_uri(struct oxv_vault *vault, struct oxv_view token_uri);
 size_t oxv_vault_count(const struct oxv_vault *vault, enum oxv_table table);
 
 /*
@@ -148,6 +158,24 @@ OXV_MUST_USE enum oxv_status oxv_vault_sign(struct oxv_vault *vault,
                                             struct oxv_view message,
                                             uint8_t signature[OXV_SIGNATURE_MAX_BYTES],
                                             size_t *signature_len, struct oxv_err *err);
+
+#define OXV_KEY_CHECK_PREFIX            "\0oxvault kat v1" /* with its NUL: no base string begins so */
+#define OXV_KEY_CHECK_MESSAGE_MAX_BYTES (16u + OXV_TOKEN_KEY_ID_MAX_BYTES)
+/*
+ * What the check value of a key in a token is the HMAC of: the prefix and the key's CKA_ID, which
+ * is one connection's. False where it does not fit.
+ */
+OXV_MUST_USE bool oxv_key_check_message(struct oxv_writer *w, struct oxv_view key_id);
+
+/*
+ * The blob (UNWRAP form) of a connection whose key is in a token, and its check value, into locked
+ * memory. Other forms have no blob: it is empty.
+ *   OXV_E_USAGE   the key is in the vault
+ *   OXV_E_MEMORY
+ */
+OXV_MUST_USE enum oxv_status
+oxv_vault_token_key(struct oxv_vault *vault, struct oxv_connection *connection,
+                    struct oxv_secret **blob, struct oxv_secret **check_value, struct oxv_err *err);
 
 /* What the log says of the database at start (design 5.2). */
 enum oxv_log_agreement {

@@ -199,6 +199,137 @@ static const struct oxv_field start_fields[] = {
 };
 SHAPE(start);
 
+static const struct oxv_field pin_fields[] = {
+    STRING(oxv_msg_pin, label, 1, 32),
+    STRING(oxv_msg_pin, path, 2, 4096),
+};
+SHAPE(pin);
+
+static const struct oxv_field helper_open_fields[] = {
+    STRING_REQUIRED(oxv_msg_helper_open, module, 1, OXV_TOKEN_MODULE_MAX_BYTES),
+    STRING_REQUIRED(oxv_msg_helper_open, uri, 2, OXV_TOKEN_URI_MAX_BYTES),
+    U64(oxv_msg_helper_open, workers, 3, 64),
+    U64(oxv_msg_helper_open, owner_uid_plus1, 4, UID_MAX),
+};
+SHAPE(helper_open);
+
+static const struct oxv_field helper_token_fields[] = {
+    STRING(oxv_msg_helper_token, uri, 1, OXV_TOKEN_URI_MAX_BYTES),
+    STRING(oxv_msg_helper_token, label, 2, 256),
+    U64(oxv_msg_helper_token, trouble, 3, OXV_TOKEN_TROUBLE_END - 1),
+    U64(oxv_msg_helper_token, ckr, 4, UINT64_MAX),
+    U64(oxv_msg_helper_token, logged_in, 5, FLAG_MAX),
+    U64(oxv_msg_helper_token, pin_state, 6, 3),
+    U64(oxv_msg_helper_token, pin_pad, 7, FLAG_MAX),
+    U64(oxv_msg_helper_token, generation, 8, UINT64_MAX),
+    U64(oxv_msg_helper_token, workers, 9, 64),
+    STRING(oxv_msg_helper_token, text, 10, TEXT_MAX_BYTES),
+    BYTES(oxv_msg_helper_token, refused_salt, 11, 64),
+    BYTES(oxv_msg_helper_token, refused_hash, 12, 64),
+};
+SHAPE(helper_token);
+
+static const struct oxv_field helper_login_fields[] = {
+    BYTES(oxv_msg_helper_login, pin, 1, OXV_TOKEN_PIN_MAX_BYTES),
+    BYTES(oxv_msg_helper_login, refused_salt, 2, 64),
+    BYTES(oxv_msg_helper_login, refused_hash, 3, 64),
+    U64(oxv_msg_helper_login, again, 4, FLAG_MAX),
+};
+SHAPE(helper_login);
+
+static const struct oxv_field helper_pair_fields[] = {
+    BYTES(oxv_msg_helper_pair, key_id, 1, OXV_TOKEN_KEY_ID_MAX_BYTES),
+    U64(oxv_msg_helper_pair, allow_oaep_sha1, 2, FLAG_MAX),
+};
+SHAPE(helper_pair);
+
+static const struct oxv_field helper_public_fields[] = {
+    BYTES_REQUIRED(oxv_msg_helper_public, key_id, 1, OXV_TOKEN_KEY_ID_MAX_BYTES),
+    BYTES_REQUIRED(oxv_msg_helper_public, public_key, 2, OXV_TOKEN_PUBLIC_KEY_MAX_BYTES),
+    U64(oxv_msg_helper_public, oaep, 3, OXV_TOKEN_OAEP_SHA1),
+};
+SHAPE(helper_public);
+
+static const struct oxv_field helper_load_fields[] = {
+    U64(oxv_msg_helper_load, form, 1, OXV_KEY_FORM_END - 1),
+    U64(oxv_msg_helper_load, hash, 2, OXV_TOKEN_SHA1),
+    BYTES_REQUIRED(oxv_msg_helper_load, key_id, 3, OXV_TOKEN_KEY_ID_MAX_BYTES),
+    BYTES(oxv_msg_helper_load, pair_id, 4, OXV_TOKEN_KEY_ID_MAX_BYTES),
+    U64(oxv_msg_helper_load, oaep, 5, OXV_TOKEN_OAEP_SHA1),
+    BYTES(oxv_msg_helper_load, blob, 6, OXV_TOKEN_BLOB_MAX_BYTES),
+    BYTES(oxv_msg_helper_load, key, 7, 128),
+    STRING(oxv_msg_helper_load, label, 8, 128),
+};
+SHAPE(helper_load);
+
+static const struct oxv_field helper_key_fields[] = {
+    U64_REQUIRED(oxv_msg_helper_key, key, 1, UINT64_MAX),
+    U64_REQUIRED(oxv_msg_helper_key, generation, 2, UINT64_MAX),
+};
+SHAPE(helper_key);
+
+static const struct oxv_field helper_sign_fields[] = {
+    U64_REQUIRED(oxv_msg_helper_sign, key, 1, UINT64_MAX),
+    U64_REQUIRED(oxv_msg_helper_sign, generation, 2, UINT64_MAX),
+    BYTES(oxv_msg_helper_sign, message, 3, OXV_TOKEN_MESSAGE_MAX_BYTES),
+};
+SHAPE(helper_sign);
+
+static const struct oxv_field helper_mac_fields[] = {
+    BYTES_REQUIRED(oxv_msg_helper_mac, mac, 1, OXV_TOKEN_MAC_MAX_BYTES),
+};
+SHAPE(helper_mac);
+
+static const struct oxv_field helper_drop_fields[] = {
+    U64_REQUIRED(oxv_msg_helper_drop, key, 1, UINT64_MAX),
+    U64_REQUIRED(oxv_msg_helper_drop, generation, 2, UINT64_MAX),
+    U64(oxv_msg_helper_drop, destroy, 3, FLAG_MAX),
+};
+SHAPE(helper_drop);
+
+static const struct oxv_field helper_seal_fields[] = {
+    BYTES(oxv_msg_helper_seal, key_id, 1, OXV_TOKEN_KEY_ID_MAX_BYTES),
+    U64(oxv_msg_helper_seal, generate, 2, FLAG_MAX),
+    U64(oxv_msg_helper_seal, mechanism, 3, OXV_TOKEN_MECHANISM_END - 1),
+    U64(oxv_msg_helper_seal, gcm_iv, 4, OXV_TOKEN_GCM_IV_END - 1),
+    U64(oxv_msg_helper_seal, allow_oaep_sha1, 5, FLAG_MAX),
+    U64(oxv_msg_helper_seal, allow_pkcs1, 6, FLAG_MAX),
+};
+SHAPE(helper_seal);
+
+static const struct oxv_field helper_sealed_fields[] = {
+    U64(oxv_msg_helper_sealed, mechanism, 1, OXV_TOKEN_MECHANISM_END - 1),
+    U64(oxv_msg_helper_sealed, gcm_iv, 2, OXV_TOKEN_GCM_IV_END - 1),
+    BYTES_REQUIRED(oxv_msg_helper_sealed, key_id, 3, OXV_TOKEN_KEY_ID_MAX_BYTES),
+    BYTES(oxv_msg_helper_sealed, key_hash, 4, 32),
+    BYTES_REQUIRED(oxv_msg_helper_sealed, blob, 5, OXV_TOKEN_BLOB_MAX_BYTES),
+    BYTES_REQUIRED(oxv_msg_helper_sealed, value, 6, OXV_TOKEN_VALUE_BYTES),
+};
+SHAPE(helper_sealed);
+
+static const struct oxv_field helper_unseal_fields[] = {
+    U64(oxv_msg_helper_unseal, mechanism, 1, OXV_TOKEN_MECHANISM_END - 1),
+    U64(oxv_msg_helper_unseal, gcm_iv, 2, OXV_TOKEN_GCM_IV_END - 1),
+    BYTES_REQUIRED(oxv_msg_helper_unseal, key_id, 3, OXV_TOKEN_KEY_ID_MAX_BYTES),
+    BYTES(oxv_msg_helper_unseal, key_hash, 4, 32),
+    BYTES_REQUIRED(oxv_msg_helper_unseal, blob, 5, OXV_TOKEN_BLOB_MAX_BYTES),
+};
+SHAPE(helper_unseal);
+
+static const struct oxv_field helper_value_fields[] = {
+    BYTES_REQUIRED(oxv_msg_helper_value, value, 1, OXV_TOKEN_VALUE_BYTES),
+};
+SHAPE(helper_value);
+
+static const struct oxv_field helper_trouble_fields[] = {
+    U64(oxv_msg_helper_trouble, trouble, 1, OXV_TOKEN_TROUBLE_END - 1),
+    U64(oxv_msg_helper_trouble, ckr, 2, UINT64_MAX),
+    STRING(oxv_msg_helper_trouble, text, 3, TEXT_MAX_BYTES),
+    BYTES(oxv_msg_helper_trouble, refused_salt, 4, 64),
+    BYTES(oxv_msg_helper_trouble, refused_hash, 5, 64),
+};
+SHAPE(helper_trouble);
+
 const char *
 oxv_door_name(uint64_t door)
 {

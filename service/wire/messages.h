@@ -7,6 +7,7 @@
 #define OXV_SERVICE_WIRE_MESSAGES_H
 
 #include "base/fields.h"
+#include "base/token_terms.h"
 #include "service/wire/wire.h"
 
 #define OXV_URL_TEXT_MAX_BYTES 8192u
@@ -53,6 +54,11 @@ enum oxv_message_type {
     OXV_MSG_ADMINS,                  /* -> DOC */
     OXV_MSG_ADMIN_ADD,               /* struct oxv_msg_uid */
     OXV_MSG_ADMIN_REMOVE,            /* struct oxv_msg_uid */
+    OXV_MSG_TOKENS,                  /* -> DOC */
+    OXV_MSG_TOKEN_ADD,               /* struct oxv_msg_box */
+    OXV_MSG_TOKEN_LOGIN,             /* struct oxv_msg_box */
+    OXV_MSG_TOKEN_REMOVE,            /* struct oxv_msg_id */
+    OXV_MSG_ADMIN_CONNECTION_MOVE,   /* struct oxv_msg_named_box */
 
     /* frontend to keeper, audit door */
     OXV_MSG_LOG_INFO = 80, /* -> DOC */
@@ -69,6 +75,26 @@ enum oxv_message_type {
     OXV_MSG_LOG_SEGMENT_FD, /* struct oxv_msg_log_bytes and one descriptor */
     OXV_MSG_LOG_SIZE,       /* struct oxv_msg_log_size */
 
+    /* keeper to token helper; each is answered by one of the next range, with its id */
+    OXV_MSG_HELPER_OPEN = 144, /* struct oxv_msg_helper_open, the first -> HELPER_TOKEN */
+    OXV_MSG_HELPER_LOGIN,      /* struct oxv_msg_helper_login -> HELPER_TOKEN */
+    OXV_MSG_HELPER_PAIR,       /* struct oxv_msg_helper_pair -> HELPER_PUBLIC */
+    OXV_MSG_HELPER_LOAD,       /* struct oxv_msg_helper_load -> HELPER_KEY */
+    OXV_MSG_HELPER_SIGN,       /* struct oxv_msg_helper_sign -> HELPER_MAC */
+    OXV_MSG_HELPER_DROP,       /* struct oxv_msg_helper_drop -> HELPER_DONE */
+    OXV_MSG_HELPER_SEAL,       /* struct oxv_msg_helper_seal -> HELPER_SEALED */
+    OXV_MSG_HELPER_UNSEAL,     /* struct oxv_msg_helper_unseal -> HELPER_VALUE */
+
+    /* token helper to keeper */
+    OXV_MSG_HELPER_TOKEN = 160, /* struct oxv_msg_helper_token; id 0: unasked, something changed */
+    OXV_MSG_HELPER_PUBLIC,      /* struct oxv_msg_helper_public */
+    OXV_MSG_HELPER_KEY,         /* struct oxv_msg_helper_key */
+    OXV_MSG_HELPER_MAC,         /* struct oxv_msg_helper_mac */
+    OXV_MSG_HELPER_DONE,        /* no payload */
+    OXV_MSG_HELPER_SEALED,      /* struct oxv_msg_helper_sealed */
+    OXV_MSG_HELPER_VALUE,       /* struct oxv_msg_helper_value */
+    OXV_MSG_HELPER_TROUBLE,     /* struct oxv_msg_helper_trouble */
+
     /* keeper to supervisor */
     OXV_MSG_PUBLISH = 192, /* struct oxv_msg_publish: write RUN/vault.pub */
     OXV_MSG_READY,         /* struct oxv_msg_ready */
@@ -76,6 +102,8 @@ enum oxv_message_type {
     OXV_MSG_REFUSE,        /* struct oxv_msg_refuse: the keeper ends, and so must the service */
     OXV_MSG_STATE,         /* struct oxv_msg_ready: sealed or open changed */
     OXV_MSG_FRONTEND_LOST, /* struct oxv_msg_frontend: given up, so it has to end */
+    OXV_MSG_WANT_HELPER,   /* struct oxv_msg_id, the keeper's serial: start a token helper */
+    OXV_MSG_HELPER_LOST,   /* struct oxv_msg_id: given up, kill it at once */
 
     /* supervisor to keeper */
     OXV_MSG_START = 224,     /* struct oxv_msg_start; descriptors: sign, admin, audit[, source] */
@@ -83,6 +111,9 @@ enum oxv_message_type {
     OXV_MSG_FRONTEND,        /* struct oxv_msg_frontend and one descriptor: its channel */
     OXV_MSG_FRONTEND_FAILED, /* struct oxv_msg_frontend */
     OXV_MSG_STOP,            /* finish the work in hand and end */
+    OXV_MSG_PIN,             /* struct oxv_msg_pin and one descriptor; before START */
+    OXV_MSG_HELPER,          /* struct oxv_msg_id and one descriptor: its channel */
+    OXV_MSG_HELPER_FAILED,   /* struct oxv_msg_id */
 };
 
 struct oxv_msg_empty {
@@ -227,6 +258,112 @@ struct oxv_msg_start {
     struct oxv_view source_path; /* for messages: where the passphrase came from */
 };
 
+/* A source of a PIN. Only the keeper reads it. */
+struct oxv_msg_pin {
+    struct oxv_view label; /* of the token it is for; empty: of any */
+    struct oxv_view path;  /* for messages */
+};
+
+struct oxv_msg_helper_open {
+    struct oxv_view module;
+    struct oxv_view uri;      /* RFC 7512; exactly one token has to fit */
+    uint64_t workers;         /* at most so many sessions beside the anchor; 0: 8 */
+    uint64_t owner_uid_plus1; /* a module of this user is loaded too; 0: only one of root */
+};
+struct oxv_msg_helper_token {
+    struct oxv_view uri; /* all four attributes, in the order model, manufacturer, serial, token */
+    struct oxv_view label;
+    uint64_t trouble;    /* enum oxv_token_trouble, as of now */
+    uint64_t ckr;        /* what it came from; 0: from no call */
+    uint64_t logged_in;  /* 0 or 1 */
+    uint64_t pin_state;  /* 0 fine, 1 count low, 2 final try, 3 locked (CKF_USER_PIN_...) */
+    uint64_t pin_pad;    /* CKF_PROTECTED_AUTHENTICATION_PATH: no PIN is wanted */
+    uint64_t generation; /* of the key handles; those of an older one are stale */
+    uint64_t workers;
+    struct oxv_view text; /* for people */
+    /* A PIN that the token refused: salt and hash, to be kept across restarts. */
+    struct oxv_view refused_salt;
+    struct oxv_view refused_hash;
+};
+/* PIN and refused_* may be empty: a PIN pad, none was refused. */
+struct oxv_msg_helper_login {
+    struct oxv_view pin;
+    struct oxv_view refused_salt;
+    struct oxv_view refused_hash;
+    uint64_t again; /* 1: a person asks for it, so also a PIN that was refused is tried */
+};
+/* The RSA pair that only unwraps, for connections. */
+struct oxv_msg_helper_pair {
+    struct oxv_view key_id; /* empty: make one */
+    uint64_t allow_oaep_sha1;
+};
+struct oxv_msg_helper_public {
+    struct oxv_view key_id;
+    struct oxv_view public_key; /* SubjectPublicKeyInfo, DER */
+    uint64_t oaep;              /* enum oxv_token_oaep */
+};
+struct oxv_msg_helper_load {
+    uint64_t form;           /* enum oxv_key_form, not IN_VAULT */
+    uint64_t hash;           /* enum oxv_token_hash */
+    struct oxv_view key_id;  /* of the key itself */
+    struct oxv_view pair_id; /* UNWRAP */
+    uint64_t oaep;           /* UNWRAP */
+    struct oxv_view blob;    /* UNWRAP */
+    struct oxv_view key;     /* TOKEN, the first time: K0, to be made there; never seen again */
+    struct oxv_view label;   /* CKA_LABEL for one that is made */
+};
+struct oxv_msg_helper_key {
+    uint64_t key;        /* a handle */
+    uint64_t generation; /* in which it is valid */
+};
+struct oxv_msg_helper_sign {
+    uint64_t key;
+    uint64_t generation;
+    struct oxv_view message;
+};
+struct oxv_msg_helper_mac {
+    struct oxv_view mac;
+};
+struct oxv_msg_helper_drop {
+    uint64_t key;
+    uint64_t generation;
+    uint64_t destroy; /* 1: the object of the token too (TOKEN form) */
+};
+struct oxv_msg_helper_seal {
+    struct oxv_view key_id; /* empty: the one that fits, or with `generate` a new one */
+    uint64_t generate;
+    uint64_t mechanism; /* enum oxv_token_mechanism; 0: the best that works */
+    uint64_t gcm_iv;    /* enum oxv_token_gcm_iv; 0: host */
+    uint64_t allow_oaep_sha1;
+    uint64_t allow_pkcs1;
+};
+struct oxv_msg_helper_sealed {
+    uint64_t mechanism;
+    uint64_t gcm_iv;
+    struct oxv_view key_id;
+    struct oxv_view key_hash; /* SHA-256 of the public key's DER; empty: the key has none */
+    struct oxv_view blob;
+    struct oxv_view value; /* secret */
+};
+struct oxv_msg_helper_unseal {
+    uint64_t mechanism;
+    uint64_t gcm_iv;
+    struct oxv_view key_id;
+    struct oxv_view key_hash;
+    struct oxv_view blob;
+};
+struct oxv_msg_helper_value {
+    struct oxv_view value; /* secret */
+};
+struct oxv_msg_helper_trouble {
+    uint64_t trouble; /* enum oxv_token_trouble */
+    uint64_t ckr;
+    struct oxv_view text; /* for people: what, and what to do */
+    /* With PIN: as in HELPER_TOKEN. */
+    struct oxv_view refused_salt;
+    struct oxv_view refused_hash;
+};
+
 extern const struct oxv_shape oxv_msg_empty_shape;
 extern const struct oxv_shape oxv_msg_sign_shape;
 extern const struct oxv_shape oxv_msg_page_shape;
@@ -254,6 +391,22 @@ extern const struct oxv_shape oxv_msg_ready_shape;
 extern const struct oxv_shape oxv_msg_frontend_shape;
 extern const struct oxv_shape oxv_msg_refuse_shape;
 extern const struct oxv_shape oxv_msg_start_shape;
+extern const struct oxv_shape oxv_msg_pin_shape;
+extern const struct oxv_shape oxv_msg_helper_open_shape;
+extern const struct oxv_shape oxv_msg_helper_token_shape;
+extern const struct oxv_shape oxv_msg_helper_login_shape;
+extern const struct oxv_shape oxv_msg_helper_pair_shape;
+extern const struct oxv_shape oxv_msg_helper_public_shape;
+extern const struct oxv_shape oxv_msg_helper_load_shape;
+extern const struct oxv_shape oxv_msg_helper_key_shape;
+extern const struct oxv_shape oxv_msg_helper_sign_shape;
+extern const struct oxv_shape oxv_msg_helper_mac_shape;
+extern const struct oxv_shape oxv_msg_helper_drop_shape;
+extern const struct oxv_shape oxv_msg_helper_seal_shape;
+extern const struct oxv_shape oxv_msg_helper_sealed_shape;
+extern const struct oxv_shape oxv_msg_helper_unseal_shape;
+extern const struct oxv_shape oxv_msg_helper_value_shape;
+extern const struct oxv_shape oxv_msg_helper_trouble_shape;
 
 /* "sign", "admin", "audit"; NULL for a number that is none. */
 const char *oxv_door_name(uint64_t door);
