@@ -426,11 +426,13 @@ keep_files(const struct oxv_scene *scene)
     return fsync(dir);
 }
 
-#define BOTH(name_, answer_, run_)                                                                 \
+/* A third answer: the token helper's. */
+#define EACH(name_, answer_, token_, run_)                                                         \
     {                                                                                              \
         .name = (name_), .keeper = OXV_ANSWER_##answer_, .frontend = OXV_ANSWER_##answer_,         \
-        .run = (run_)                                                                              \
+        .token = OXV_ANSWER_##token_, .run = (run_)                                                \
     }
+#define BOTH(name_, answer_, run_) EACH(name_, answer_, NONE, run_)
 /* A file: Landlock stops the keeper, a frontend has no call for it. */
 #define OUTSIDE(name_, run_)                                                                       \
     {                                                                                              \
@@ -455,26 +457,26 @@ static const struct oxv_attempt attempts[] = {
     KEEPER("move-out", LANDLOCK, move_out),
     KEEPER("make-socket-file", FILTER, make_socket_file),
     KEEPER("make-symlink", FILTER, make_symlink),
-    BOTH("signal-parent", FILTER, signal_parent),
-    BOTH("signal-group", FILTER, signal_group),
-    BOTH("signal-all", FILTER, signal_all),
-    BOTH("signal-thread-of-parent", FILTER, signal_thread_of_parent),
-    BOTH("attach-parent", FILTER, attach_parent),
-    BOTH("read-parent", FILTER, read_parent),
-    BOTH("limit-parent", FILTER, limit_parent),
-    BOTH("fork-itself", FILTER, fork_itself),
-    BOTH("execute", FILTER, execute),
-    BOTH("own-descriptor-signals", FILTER, own_descriptor_signals),
-    BOTH("become-dumpable", FILTER, become_dumpable),
-    BOTH("forget-the-parent", FILTER, forget_the_parent),
-    BOTH("map-code", FILTER, map_code),
-    BOTH("make-page-code", FILTER, make_page_code),
-    BOTH("inject-terminal-input", FILTER, inject_terminal_input),
+    EACH("signal-parent", FILTER, EPERM, signal_parent),
+    EACH("signal-group", FILTER, EPERM, signal_group),
+    EACH("signal-all", FILTER, EPERM, signal_all),
+    EACH("signal-thread-of-parent", FILTER, EPERM, signal_thread_of_parent),
+    EACH("attach-parent", FILTER, FILTER, attach_parent),
+    EACH("read-parent", FILTER, FILTER, read_parent),
+    EACH("limit-parent", FILTER, EPERM, limit_parent),
+    EACH("fork-itself", FILTER, EPERM, fork_itself),
+    EACH("execute", FILTER, EPERM, execute),
+    EACH("own-descriptor-signals", FILTER, EPERM, own_descriptor_signals),
+    EACH("become-dumpable", FILTER, FILTER, become_dumpable),
+    EACH("forget-the-parent", FILTER, FILTER, forget_the_parent),
+    EACH("map-code", FILTER, WORKS, map_code),
+    EACH("make-page-code", FILTER, WORKS, make_page_code),
+    EACH("inject-terminal-input", FILTER, FILTER, inject_terminal_input),
 #ifdef __x86_64__
-    BOTH("call-by-x32-number", FILTER, call_by_x32_number),
+    EACH("call-by-x32-number", FILTER, FILTER, call_by_x32_number),
 #endif
-    BOTH("make-tcp-socket", FILTER, make_tcp_socket),
-    BOTH("make-unix-socket", FILTER, make_unix_socket),
+    EACH("make-tcp-socket", FILTER, WORKS, make_tcp_socket),
+    EACH("make-unix-socket", FILTER, WORKS, make_unix_socket),
     BOTH("make-netlink-socket", FILTER, make_netlink_socket),
     BOTH("make-socket-pair", FILTER, make_socket_pair),
     BOTH("send-to-another", FILTER, send_to_another),
@@ -490,10 +492,10 @@ static const struct oxv_attempt attempts[] = {
       .frontend = OXV_ANSWER_FILTER,
       .run = accept_peer },
 
-    BOTH("pass-descriptor", WORKS, pass_descriptor),
-    BOTH("wait-for-events", WORKS, wait_for_events),
-    BOTH("use-memory", WORKS, use_memory),
-    BOTH("signal-own", WORKS, signal_own),
+    EACH("pass-descriptor", WORKS, WORKS, pass_descriptor),
+    EACH("wait-for-events", WORKS, WORKS, wait_for_events),
+    EACH("use-memory", WORKS, WORKS, use_memory),
+    EACH("signal-own", WORKS, WORKS, signal_own),
     KEEPER("lock-memory", WORKS, lock_memory),
     KEEPER("keep-files", WORKS, keep_files),
 };

@@ -9,7 +9,9 @@
 
 enum oxv_answer {
     OXV_ANSWER_NONE = 0, /* not tried in this role */
-    OXV_ANSWER_FILTER,   /* refused by seccomp, whatever the arguments */
+    OXV_ANSWER_FILTER,   /* refused by seccomp, whatever the arguments; in use it kills */
+    OXV_ANSWER_EPERM,    /* the same, but in use it gives EPERM */
+    OXV_ANSWER_ENOSYS,   /* the filter says that this kernel has no such call */
     OXV_ANSWER_LANDLOCK, /* refused by Landlock: EACCES, or EXDEV for a rename */
     OXV_ANSWER_WORKS,    /* the role cannot do its work without it */
 };
@@ -27,12 +29,15 @@ struct oxv_attempt {
     const char *name;
     enum oxv_answer keeper;
     enum oxv_answer frontend;
+    enum oxv_answer token;
     long (*run)(const struct oxv_scene *scene); /* -1 and errno, as a system call */
     int call; /* where run is NULL: this call, each argument -1 (harmless should it be let in) */
 };
 
 /* Those that need a scene or arguments, in the order of their output. */
 const struct oxv_attempt *oxv_attempts(size_t *count);
+/* Those of the token helper alone (token_attempts.c). */
+const struct oxv_attempt *oxv_token_attempts(size_t *count);
 /* System calls by their number alone (plain_calls.c). */
 const struct oxv_attempt *oxv_plain_calls(size_t *count);
 

@@ -115,6 +115,10 @@ oxv_role_parse(const char *name, enum oxv_role *out)
         *out = OXV_ROLE_FRONTEND;
         return true;
     }
+    if (strcmp(name, "token") == 0) {
+        *out = OXV_ROLE_TOKEN;
+        return true;
+    }
     return false;
 }
 

@@ -88,6 +88,38 @@ add_sanitizer_rule(int ruleset_fd)
 #define add_sanitizer_rule(ruleset_fd) 0
 #endif
 
+/* Without a rule a Landlock domain refuses to move files between directories. */
+static int
+add_refer_rule(int ruleset_fd, int abi)
+{
+    OXV_AUTO(oxv_closep) int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    return abi < 2 ? 0 : add_rule(ruleset_fd, root, LANDLOCK_ACCESS_FS_REFER);
+}
+
+enum oxv_status
+oxv_landlock_forbid_execution(int abi, struct oxv_err *err)
+{
+    struct ruleset some = { .fs = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
+                                  LANDLOCK_ACCESS_FS_MAKE_BLOCK };
+
+    some.fs |= abi >= 2 ? LANDLOCK_ACCESS_FS_REFER : 0;
+    some.scoped = abi >= 6 ? SCOPE_SIGNAL : 0;
+    OXV_AUTO(oxv_closep)
+    int fd = (int)syscall(SYS_landlock_create_ruleset, &some, ruleset_bytes(abi), 0);
+
+    if (fd < 0) {
+        return oxv_fail_errno(err, "Landlock refuses the rule set");
+    }
+    if (add_refer_rule(fd, abi) != 0) {
+        return oxv_fail_errno(err, "Landlock refuses the rule of the whole tree");
+    }
+    if (syscall(SYS_landlock_restrict_self, fd, 0) != 0) {
+        return oxv_fail_errno(err, "Landlock refuses to restrict this process");
+    }
+    return OXV_OK;
+}
+
 enum oxv_status
 oxv_landlock_restrict(int abi, int dir_fd, struct oxv_err *err)
 {

@@ -15,4 +15,12 @@ int oxv_landlock_abi(void);
  */
 OXV_MUST_USE enum oxv_status oxv_landlock_restrict(int abi, int dir_fd, struct oxv_err *err);
 
+/*
+ * From now on this thread and those it starts execute no file, make no device and signal no process
+ * outside (the latter where the kernel knows how). Files are read and written as before. Mapping a
+ * file's code, as dlopen() does, is no execution.
+ *   OXV_E_IO  the kernel refused
+ */
+OXV_MUST_USE enum oxv_status oxv_landlock_forbid_execution(int abi, struct oxv_err *err);
+
 #endif

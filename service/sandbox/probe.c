@@ -59,7 +59,7 @@ open_scene(struct probe *probe, const char *dir)
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, scene->pair) != 0) {
         return false;
     }
-    if (probe->role == OXV_ROLE_FRONTEND) {
+    if (probe->role != OXV_ROLE_KEEPER) {
         return true;
     }
     scene->vault_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -73,7 +73,15 @@ open_scene(struct probe *probe, const char *dir)
 static enum oxv_answer
 expected(const struct probe *probe, const struct oxv_attempt *attempt)
 {
-    return probe->role == OXV_ROLE_KEEPER ? attempt->keeper : attempt->frontend;
+    switch (probe->role) {
+    case OXV_ROLE_KEEPER:
+        return attempt->keeper;
+    case OXV_ROLE_FRONTEND:
+        return attempt->frontend;
+    case OXV_ROLE_TOKEN:
+        return attempt->token;
+    }
+    return OXV_ANSWER_NONE;
 }
 
 static bool
@@ -83,12 +91,17 @@ is_wanted(const struct probe *probe, const struct oxv_attempt *attempt)
            (probe->only == NULL || strcmp(probe->only, attempt->name) == 0);
 }
 
+/* `in_use`: with the filter that is in use, which does not mark its answers. */
 static bool
-is_right(enum oxv_answer answer, int error)
+is_right(enum oxv_answer answer, int error, bool in_use)
 {
     switch (answer) {
     case OXV_ANSWER_FILTER:
         return error == OXV_FILTER_PROBE_ERRNO;
+    case OXV_ANSWER_EPERM:
+        return error == (in_use ? EPERM : OXV_FILTER_PROBE_ERRNO);
+    case OXV_ANSWER_ENOSYS:
+        return error == ENOSYS;
     case OXV_ANSWER_LANDLOCK:
         return error == EACCES || error == EXDEV;
     case OXV_ANSWER_WORKS:
@@ -106,9 +119,10 @@ error_name(int error)
 }
 
 static void
-print_answer(FILE *out, const struct oxv_attempt *attempt, enum oxv_answer answer, int error)
+print_answer(const struct probe *probe, const struct oxv_attempt *attempt, int error, bool right)
 {
-    bool right = is_right(answer, error);
+    enum oxv_answer answer = expected(probe, attempt);
+    FILE *out = probe->out;
 
     if (answer == OXV_ANSWER_WORKS && right) {
         (void)fprintf(out, "%s: works\n", attempt->name);
@@ -127,7 +141,6 @@ print_answer(FILE *out, const struct oxv_attempt *attempt, enum oxv_answer answe
 static bool
 try_attempt(const struct probe *probe, const struct oxv_attempt *attempt)
 {
-    enum oxv_answer answer = expected(probe, attempt);
     long got;
 
     errno = 0;
@@ -137,9 +150,10 @@ try_attempt(const struct probe *probe, const struct oxv_attempt *attempt)
         got = syscall(attempt->call, -1L, -1L, -1L, -1L, -1L, -1L);
     }
     int error = got < 0 ? errno : 0;
+    bool right = is_right(expected(probe, attempt), error, probe->only != NULL);
 
-    print_answer(probe->out, attempt, answer, error);
-    return is_right(answer, error);
+    print_answer(probe, attempt, error, right);
+    return right;
 }
 
 static bool
@@ -211,14 +225,17 @@ run_table(const struct probe *probe, const struct oxv_attempt *attempts, size_t 
 static int
 run_attempts(const struct probe *probe)
 {
-    size_t attempt_count;
-    size_t call_count;
-    const struct oxv_attempt *attempts = oxv_attempts(&attempt_count);
-    const struct oxv_attempt *calls = oxv_plain_calls(&call_count);
+    static const struct oxv_attempt *(*const tables[])(
+        size_t * count) = { oxv_attempts, oxv_token_attempts, oxv_plain_calls };
     bool right = true;
-    size_t tried = run_table(probe, attempts, attempt_count, &right) +
-                   run_table(probe, calls, call_count, &right);
+    size_t tried = 0;
 
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        size_t count;
+        const struct oxv_attempt *attempts = tables[i](&count);
+
+        tried += run_table(probe, attempts, count, &right);
+    }
     if (tried == 0) {
         return EXIT_USAGE;
     }

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "service/sandbox/landlock.h"
 #include "service/sandbox/setup.h"
+#include "service/sandbox/token_filter.h"
 
 static void
 add_detail(struct oxv_sandbox_report *report, const char *what)
@@ -50,11 +51,13 @@ oxv_sandbox_setup(enum oxv_role role, int dir_fd, bool probe, struct oxv_sandbox
     enum oxv_status st = OXV_OK;
 
     if (made.landlock_abi > 0) {
-        st = oxv_landlock_restrict(made.landlock_abi, dir_fd, err);
+        st = role == OXV_ROLE_TOKEN ? oxv_landlock_forbid_execution(made.landlock_abi, err)
+                                    : oxv_landlock_restrict(made.landlock_abi, dir_fd, err);
         made.landlock = st == OXV_OK;
     }
     if (st == OXV_OK && oxv_filter_is_supported()) {
-        st = oxv_filter_load(role, probe, err);
+        st = role == OXV_ROLE_TOKEN ? oxv_token_filter_load(probe, err)
+                                    : oxv_filter_load(role, probe, err);
     }
     if (st != OXV_OK) {
         return st;
@@ -74,6 +77,12 @@ enum oxv_status
 oxv_sandbox_keeper(int vault_dir_fd, struct oxv_sandbox_report *report, struct oxv_err *err)
 {
     return oxv_sandbox_setup(OXV_ROLE_KEEPER, vault_dir_fd, false, report, err);
+}
+
+enum oxv_status
+oxv_sandbox_token(struct oxv_sandbox_report *report, struct oxv_err *err)
+{
+    return oxv_sandbox_setup(OXV_ROLE_TOKEN, -1, false, report, err);
 }
 
 bool

@@ -5,7 +5,7 @@
  *   if (oxv_sandbox_wants_probe(argc, argv)) {
  *       return oxv_sandbox_probe("keeper", argv[2], argv[2] == NULL ? NULL : argv[3], stdout);
  *   }
- *   (a frontend: oxv_sandbox_probe("frontend", NULL, argv[2], stdout))
+ *   (a frontend: oxv_sandbox_probe("frontend", NULL, argv[2], stdout); a token helper likewise)
  *   oxv_process_harden();     first of all
  *   ... open what has to be opened from outside (/proc/self/smaps, /etc/machine-id, the vault) ...
  *   oxv_sandbox_keeper();     before the first byte from outside is read
@@ -58,6 +58,17 @@ OXV_MUST_USE enum oxv_status oxv_sandbox_frontend(struct oxv_sandbox_report *rep
 OXV_MUST_USE enum oxv_status oxv_sandbox_keeper(int vault_dir_fd, struct oxv_sandbox_report *report,
                                                 struct oxv_err *err);
 
+/*
+ * The token helper's, before it loads a module or starts a thread. A vendor's module needs nobody
+ * knows what: it may open, write, connect, start threads and load more code. It may not: start a
+ * program or a copy of itself, trace or signal others, read their memory, change users, mounts,
+ * name spaces, the clock or the kernel, use key rings, bpf, perf, userfaultfd or io_uring, make
+ * device files, undo what oxv_process_harden() did. Which files it reaches is a matter of its user.
+ *   OXV_E_IO  the kernel has it, but refused
+ */
+OXV_MUST_USE enum oxv_status oxv_sandbox_token(struct oxv_sandbox_report *report,
+                                               struct oxv_err *err);
+
 /* Is everything in force? What --require-sandbox asks. */
 bool oxv_sandbox_is_complete(const struct oxv_sandbox_report *report);
 
@@ -65,12 +76,13 @@ bool oxv_sandbox_is_complete(const struct oxv_sandbox_report *report);
 bool oxv_sandbox_wants_probe(int argc, char **argv);
 
 /*
- * Hardens this process, sets up the sandbox of `role` ("keeper", "frontend") and then tries what it
- * forbids, one line each on `out`: "name: denied (seccomp)" or "name: ALLOWED"; things the role
- * must be able to do as "name: works" or "name: BROKEN (EPERM)". `dir` is the keeper's vault
- * directory, NULL for a frontend. Where `only` is NULL a forbidden call gives an error instead of
- * ending the process, the one difference to the filter in use; else the filter is the one in use
- * and nothing but the attempt of that name is made: a forbidden call ends the process by SIGSYS.
+ * Hardens this process, sets up the sandbox of `role` ("keeper", "frontend", "token") and then
+ * tries what it forbids, one line each on `out`: "name: denied (seccomp)" or "name: ALLOWED";
+ * things the role must be able to do as "name: works" or "name: BROKEN (EPERM)". `dir` is the
+ * keeper's vault directory, NULL for the others. Where `only` is NULL a forbidden call gives an
+ * error instead of ending the process, the one difference to the filter in use; else the filter is
+ * the one in use and nothing but the attempt of that name is made: a forbidden call ends the
+ * process by SIGSYS, or for some of the token helper's gives EPERM.
  * Returns the exit code: 0 where the sandbox is whole, 1 where it is not, 2 for wrong arguments.
  */
 int oxv_sandbox_probe(const char *role, const char *dir, const char *only, FILE *out);

@@ -123,6 +123,56 @@ a_frontend_is_shut_in_and_can_work(void **state)
 }
 
 static void
+a_token_helper_may_what_modules_do_and_nothing_to_others(void **state)
+{
+    (void)state;
+    if (!oxv_filter_is_enforced()) {
+        skip();
+    }
+    int status = probe_in_child("token", NULL, NULL);
+
+    if (status != 0) {
+        print_message("%s", output);
+    }
+    assert_int_equal(status, 0);
+    assert_non_null(strstr(output, "execute: denied (seccomp)\n"));
+    assert_non_null(strstr(output, "fork-itself: denied (seccomp)\n"));
+    assert_non_null(strstr(output, "read-parent: denied (seccomp)\n"));
+    assert_non_null(strstr(output, "make-device-file: denied (EACCES)\n"));
+    assert_non_null(strstr(output, "start-thread: works\n"));
+    assert_non_null(strstr(output, "load-code: works\n"));
+    assert_non_null(strstr(output, "make-tcp-socket: works\n"));
+    assert_null(strstr(output, "open-passwd"));
+    assert_null(strstr(output, "ALLOWED"));
+    assert_null(strstr(output, "BROKEN"));
+}
+
+static void
+assert_told(const char *only)
+{
+    char line[64];
+
+    (void)snprintf(line, sizeof line, "%s: denied (EPERM)\n", only);
+    assert_int_equal(probe_in_child("token", NULL, only), 0);
+    assert_non_null(strstr(output, line));
+}
+
+static void
+a_module_is_told_of_what_it_may_try_in_good_faith(void **state)
+{
+    (void)state;
+    if (!oxv_filter_is_enforced()) {
+        skip();
+    }
+    assert_told("execute");
+    assert_told("fork-itself");
+    assert_told("vfork-itself");
+    assert_told("signal-parent");
+    assert_told("keyctl");
+    assert_told("setuid");
+}
+
+static void
 assert_killed(const char *role, const char *dir, const char *only)
 {
     int status = probe_in_child(role, dir, only);
@@ -149,6 +199,11 @@ the_filter_in_use_kills(void **state)
     assert_killed("frontend", NULL, "open-passwd");
     assert_killed("frontend", NULL, "map-code");
     assert_killed("frontend", NULL, "fork-itself");
+    assert_killed("token", NULL, "attach-parent");
+    assert_killed("token", NULL, "read-parent");
+    assert_killed("token", NULL, "become-dumpable");
+    assert_killed("token", NULL, "bpf");
+    assert_killed("token", NULL, "mount");
 #ifdef __x86_64__
     assert_killed("frontend", NULL, "call-by-x32-number");
 #endif
@@ -244,6 +299,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_keeper_is_shut_in_and_can_work),
         cmocka_unit_test(a_frontend_is_shut_in_and_can_work),
+        cmocka_unit_test(a_token_helper_may_what_modules_do_and_nothing_to_others),
+        cmocka_unit_test(a_module_is_told_of_what_it_may_try_in_good_faith),
         cmocka_unit_test(the_filter_in_use_kills),
         cmocka_unit_test(the_filter_in_use_lets_the_work_pass),
         cmocka_unit_test(a_probe_of_an_unknown_role_or_attempt_is_a_usage_error),
