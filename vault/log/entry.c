@@ -33,6 +33,11 @@ static const char *const type_names[OXV_ENTRY_TYPE_END] = {
     [OXV_ENTRY_FRONTEND] = "frontend",
     [OXV_ENTRY_ADMIN] = "admin",
     [OXV_ENTRY_LOG_PENDING] = "log.pending",
+    [OXV_ENTRY_TOKEN_ADD] = "token.add",
+    [OXV_ENTRY_TOKEN_REMOVE] = "token.remove",
+    [OXV_ENTRY_TOKEN_LOGIN] = "token.login",
+    [OXV_ENTRY_TOKEN_STATE] = "token.state",
+    [OXV_ENTRY_CONNECTION_MOVE] = "connection.move",
 };
 
 #define TEXT_MAX_BYTES 1024u

@@ -46,6 +46,11 @@ enum oxv_entry_type {
     OXV_ENTRY_FRONTEND,    /* "frontend": one broke the rules or died and was replaced */
     OXV_ENTRY_ADMIN,       /* "admin": a refused request at the admin door */
     OXV_ENTRY_LOG_PENDING, /* "log.pending": events while sealed of which only the number is left */
+    OXV_ENTRY_TOKEN_ADD,   /* "token.add" */
+    OXV_ENTRY_TOKEN_REMOVE, /* "token.remove" */
+    OXV_ENTRY_TOKEN_LOGIN,  /* "token.login": a person gave its PIN */
+    OXV_ENTRY_TOKEN_STATE,  /* "token.state": it can sign, or cannot; `reason` has which and why */
+    OXV_ENTRY_CONNECTION_MOVE, /* "connection.move": its key went into a token, or left one */
     OXV_ENTRY_TYPE_END,
 };
 

@@ -29,6 +29,10 @@ may_type_wait(const struct oxv_entry *entry)
     case OXV_ENTRY_SEAL_REMOVE:
     case OXV_ENTRY_CONNECTION_ADD:
     case OXV_ENTRY_CONNECTION_REMOVE:
+    case OXV_ENTRY_CONNECTION_MOVE:
+    case OXV_ENTRY_TOKEN_ADD:
+    case OXV_ENTRY_TOKEN_REMOVE:
+    case OXV_ENTRY_TOKEN_LOGIN:
     case OXV_ENTRY_CALLER_ADD:
     case OXV_ENTRY_CALLER_DISABLE:
     case OXV_ENTRY_CALLER_ENABLE:
@@ -45,6 +49,7 @@ may_type_wait(const struct oxv_entry *entry)
     case OXV_ENTRY_LOG_EXPORT:
     case OXV_ENTRY_CHANGE_DONE:
     case OXV_ENTRY_CHANGE_UNDONE:
+    case OXV_ENTRY_TOKEN_STATE:
     case OXV_ENTRY_TYPE_END:
         break;
     }
