@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/secret.h"
 
 struct datagram {
     struct datagram *next;
     size_t len;
+    bool is_secret;
     int fds[OXV_WIRE_FD_MAX];
     size_t fd_count;
     uint8_t bytes[OXV_WIRE_MAX_BYTES];
@@ -47,8 +49,18 @@ oxv_channel_new(int fd, size_t queue_max, struct oxv_channel **out, struct oxv_e
 }
 
 static void
+wipe_secret(struct datagram *d)
+{
+    if (d->is_secret) {
+        oxv_wipe(d->bytes, sizeof d->bytes);
+        d->is_secret = false;
+    }
+}
+
+static void
 datagram_free(struct datagram *d)
 {
+    wipe_secret(d);
     for (size_t i = 0; i < d->fd_count; i++) {
         oxv_closep(&d->fds[i]);
     }
@@ -94,6 +106,7 @@ add_datagram(struct oxv_channel *channel)
         return OXV_E_MEMORY;
     }
     d->next = NULL;
+    d->is_secret = false;
     d->fd_count = 0;
     d->bytes[0] = OXV_WIRE_VERSION;
     d->len = 1;
@@ -138,7 +151,7 @@ put_message(struct oxv_channel *channel, const struct oxv_message *head,
             const struct oxv_shape *shape, const void *fields)
 {
     /* A datagram with descriptors stays as it is: they belong to its one message. */
-    if (channel->last != NULL && channel->last->fd_count == 0 &&
+    if (channel->last != NULL && channel->last->fd_count == 0 && !channel->last->is_secret &&
         append_message(channel->last, head, shape, fields)) {
         return OXV_OK;
     }
@@ -166,6 +179,20 @@ oxv_channel_put_fields(struct oxv_channel *channel, uint8_t type, uint64_t id,
     struct oxv_message head = { .type = type, .id = id };
 
     return put_message(channel, &head, shape, payload);
+}
+
+enum oxv_status
+oxv_channel_put_secret(struct oxv_channel *channel, uint8_t type, uint64_t id,
+                       const struct oxv_shape *shape, const void *payload)
+{
+    struct oxv_message head = { .type = type, .id = id };
+    enum oxv_status st = add_datagram(channel);
+
+    if (st != OXV_OK) {
+        return st;
+    }
+    channel->last->is_secret = true; /* also what does not fit may have been written in part */
+    return append_message(channel->last, &head, shape, payload) ? OXV_OK : OXV_E_LIMIT;
 }
 
 enum oxv_status
@@ -220,6 +247,7 @@ drop_first(struct oxv_channel *channel)
         channel->last = NULL;
     }
     channel->queued--;
+    wipe_secret(d);
     for (size_t i = 0; i < d->fd_count; i++) {
         oxv_closep(&d->fds[i]);
     }
@@ -318,4 +346,10 @@ oxv_channel_receive(struct oxv_channel *channel, struct oxv_view *datagram,
         oxv_closep(&fds[i]);
     }
     return n == 0 ? OXV_E_NOT_FOUND : OXV_E_FORMAT;
+}
+
+void
+oxv_channel_wipe_received(struct oxv_channel *channel)
+{
+    oxv_wipe(channel->in, sizeof channel->in);
 }

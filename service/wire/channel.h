@@ -31,6 +31,10 @@ OXV_MUST_USE enum oxv_status oxv_channel_put(struct oxv_channel *channel, uint8_
 OXV_MUST_USE enum oxv_status oxv_channel_put_fields(struct oxv_channel *channel, uint8_t type,
                                                     uint64_t id, const struct oxv_shape *shape,
                                                     const void *payload);
+/* As put_fields, of a secret: in a datagram of its own, which is wiped once it is sent. */
+OXV_MUST_USE enum oxv_status oxv_channel_put_secret(struct oxv_channel *channel, uint8_t type,
+                                                    uint64_t id, const struct oxv_shape *shape,
+                                                    const void *payload);
 /*
  * As put, in a datagram of its own that carries descriptors. They are duplicated by the kernel when
  * sent; the channel takes them and closes them, also on failure.
@@ -61,6 +65,9 @@ uint64_t oxv_channel_sent(const struct oxv_channel *channel);
 OXV_MUST_USE enum oxv_status oxv_channel_receive(struct oxv_channel *channel,
                                                  struct oxv_view *datagram,
                                                  int fds[OXV_WIRE_FD_MAX], size_t *fd_count);
+
+/* Wipes the datagram that was received last: it held a secret. Views into it are worthless then. */
+void oxv_channel_wipe_received(struct oxv_channel *channel);
 
 OXV_DEFINE_OWNER(oxv_channel);
 

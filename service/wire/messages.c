@@ -1,12 +1,13 @@
 #include "service/wire/messages.h"
 
-#define NAME_MAX_BYTES 256u /* what is no valid name is refused by the keeper, with a reason */
-#define TEXT_MAX_BYTES 1024u
-#define BOX_MAX_BYTES  49152u
-#define LIST_MAX_BYTES 16384u
-#define ID_MAX         (UINT64_C(1) << 53)
-#define FLAG_MAX       1u
-#define UID_MAX        UINT32_MAX
+#define NAME_MAX_BYTES    256u /* what is no valid name is refused by the keeper, with a reason */
+#define TEXT_MAX_BYTES    1024u
+#define BOX_MAX_BYTES     49152u
+#define PUBLISH_MAX_BYTES 61440u /* a line for each token */
+#define LIST_MAX_BYTES    16384u
+#define ID_MAX            (UINT64_C(1) << 53)
+#define FLAG_MAX          1u
+#define UID_MAX           UINT32_MAX
 
 #define U64(T, m, tag, max_)          OXV_FIELD(struct T, m, tag, OXV_FIELD_U64, false, 1, max_)
 #define U64_REQUIRED(T, m, tag, max_) OXV_FIELD(struct T, m, tag, OXV_FIELD_U64, true, 0, max_)
@@ -164,7 +165,7 @@ static const struct oxv_field peer_fields[] = {
 SHAPE(peer);
 
 static const struct oxv_field publish_fields[] = {
-    BYTES_REQUIRED(oxv_msg_publish, text, 1, TEXT_MAX_BYTES),
+    BYTES_REQUIRED(oxv_msg_publish, text, 1, PUBLISH_MAX_BYTES),
 };
 SHAPE(publish);
 

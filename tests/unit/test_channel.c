@@ -285,6 +285,41 @@ sending_to_a_peer_that_is_gone_fails(void **state)
     end_pair(&p);
 }
 
+static void
+a_secret_travels_alone_and_is_wiped_where_it_arrived(void **state)
+{
+    int ends[2];
+    struct oxv_channel *ours;
+    struct oxv_channel *theirs;
+    struct oxv_view datagram;
+    int fds[OXV_WIRE_FD_MAX];
+    size_t count = 0;
+    struct oxv_msg_helper_value value = { .value = oxv_view_text("a secret value") };
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(oxv_channel_new(ends[0], QUEUE_MAX, &ours, NULL), OXV_OK);
+    assert_int_equal(oxv_channel_new(ends[1], QUEUE_MAX, &theirs, NULL), OXV_OK);
+    assert_int_equal(oxv_channel_put(ours, 16, 1, oxv_view_text("before")), OXV_OK);
+    assert_int_equal(oxv_channel_put_secret(ours, OXV_MSG_HELPER_VALUE, 2,
+                                            &oxv_msg_helper_value_shape, &value),
+                     OXV_OK);
+    assert_int_equal(oxv_channel_put(ours, 16, 3, oxv_view_text("behind")), OXV_OK);
+    assert_int_equal(oxv_channel_flush(ours), OXV_OK);
+    assert_int_equal(oxv_channel_sent(ours), 3);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(oxv_channel_receive(theirs, &datagram, fds, &count), OXV_OK);
+    }
+    assert_memory_equal(oxv_view_from(datagram, datagram.len - value.value.len).data,
+                        value.value.data, value.value.len);
+    oxv_channel_wipe_received(theirs);
+    for (size_t i = 0; i < datagram.len; i++) {
+        assert_int_equal(datagram.data[i], 0);
+    }
+    oxv_channel_free(ours);
+    oxv_channel_free(theirs);
+}
+
 int
 main(void)
 {
@@ -299,6 +334,7 @@ main(void)
         cmocka_unit_test(descriptors_are_closed_where_they_cannot_be_sent),
         cmocka_unit_test(a_datagram_that_is_too_long_is_refused_whole),
         cmocka_unit_test(sending_to_a_peer_that_is_gone_fails),
+        cmocka_unit_test(a_secret_travels_alone_and_is_wiped_where_it_arrived),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
