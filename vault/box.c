@@ -10,10 +10,8 @@
 
 #include <sodium.h>
 
-#include "base/text.h"
-
 #define CHUNK_CONNECTIONS_MAX_BYTES 45056u
-#define PUB_PREFIX                  "oxvault-vault-pub/1 "
+#define MATERIAL_BYTES              OXV_KEYFILE_BYTES
 
 _Static_assert(crypto_box_PUBLICKEYBYTES == OXV_BOX_KEY_BYTES, "public key");
 _Static_assert(crypto_box_SECRETKEYBYTES == OXV_BOX_KEY_BYTES, "private key");
@@ -103,6 +101,54 @@ static const struct oxv_field token_login_fields[] = {
 const struct oxv_shape oxv_box_token_login_shape =
     OXV_SHAPE(struct oxv_box_token_login, "token login", token_login_fields);
 
+/* What a seal of this kind is opened with: 32 bytes, or a PIN, which may be none. */
+static bool
+material_fits(uint64_t kind, struct oxv_view material)
+{
+    return kind == OXV_SEAL_TOKEN || material.len == MATERIAL_BYTES;
+}
+
+/* What makes a seal of kind token is there for that kind, and for no other. */
+static bool
+seal_add_fits(const struct oxv_box_seal_add *add)
+{
+    bool token = add->kind == OXV_SEAL_TOKEN;
+    bool asked = add->key_id.len != 0 || add->generate != 0 || add->mechanism != 0 ||
+                 add->gcm_iv != 0 || add->allow_oaep_sha1 != 0 || add->allow_pkcs1 != 0;
+
+    return token == (add->module.len != 0) && token == (add->uri.len != 0) && (token || !asked) &&
+           material_fits(add->kind, add->material) &&
+           material_fits(add->existing_kind, add->existing_material);
+}
+
+/* The rules of a payload that span its fields. */
+static enum oxv_status
+check_payload(uint64_t purpose, struct oxv_view payload, struct oxv_err *err)
+{
+    struct oxv_box_unseal unseal;
+    struct oxv_box_seal_add add;
+    enum oxv_status st;
+
+    switch (purpose) {
+    case OXV_BOX_UNSEAL:
+        st = oxv_fields_decode(payload, &oxv_box_unseal_shape, &unseal, err);
+        if (st == OXV_OK && !material_fits(unseal.seal_kind, unseal.material)) {
+            st = oxv_fail(err, OXV_E_FORMAT, "unseal: the material is not of 32 bytes");
+        }
+        return st;
+    case OXV_BOX_SEAL_ADD:
+        st = oxv_fields_decode(payload, &oxv_box_seal_add_shape, &add, err);
+        if (st == OXV_OK && !seal_add_fits(&add)) {
+            st = oxv_fail(err, OXV_E_FORMAT,
+                          "seal add: the material is not of 32 bytes, or the fields are not those "
+                          "of this kind of seal");
+        }
+        return st;
+    default: /* their records are checked where they are used */
+        return OXV_OK;
+    }
+}
+
 enum oxv_status
 oxv_box_keypair(uint8_t public_key[OXV_BOX_KEY_BYTES], struct oxv_secret **private_key,
                 struct oxv_err *err)
@@ -159,6 +205,9 @@ oxv_box_seal(struct oxv_writer *out, const uint8_t public_key[OXV_BOX_KEY_BYTES]
         return oxv_fail(err, OXV_E_USAGE, "%s: a field is missing, too long or malformed",
                         payload_shape->name);
     }
+    if (check_payload(head->purpose, whole.payload, err) != OXV_OK) {
+        return oxv_fail(err, OXV_E_USAGE, "%s: the fields do not go together", payload_shape->name);
+    }
     oxv_fields_encode(&outer_writer, &oxv_box_shape, &whole);
     if (oxv_writer_finish(&outer_writer, &plain) != OXV_OK) {
         return oxv_fail(err, OXV_E_USAGE, "%s: too long for a box", payload_shape->name);
@@ -207,61 +256,11 @@ oxv_box_open(struct oxv_view box, const uint8_t public_key[OXV_BOX_KEY_BYTES],
         st = check_head(&read, purpose, vault_id, err);
     }
     if (st == OXV_OK) {
+        st = check_payload(read.purpose, read.payload, err);
+    }
+    if (st == OXV_OK) {
         *plain = oxv_secret_take(&opened);
         *head = read;
     }
     return st;
-}
-
-enum oxv_status
-oxv_vault_pub_write(struct oxv_writer *w, const uint8_t *vault_id,
-                    const uint8_t public_key[OXV_BOX_KEY_BYTES])
-{
-    struct oxv_view all;
-
-    oxv_write_text(w, PUB_PREFIX);
-    oxv_write_hex(w, oxv_view(vault_id, OXV_ID_BYTES));
-    oxv_write_text(w, " ");
-    oxv_write_base64(w, oxv_view(public_key, OXV_BOX_KEY_BYTES));
-    oxv_write_text(w, "\n");
-    return oxv_writer_finish(w, &all);
-}
-
-/* Lower-case hex only: a text has one spelling. */
-static bool
-parse_pub(struct oxv_view text, uint8_t id[OXV_ID_BYTES], uint8_t key[OXV_BOX_KEY_BYTES])
-{
-    struct oxv_reader r = oxv_reader(text);
-    struct oxv_view prefix;
-    struct oxv_view hex;
-    struct oxv_view space;
-    size_t len = 0;
-
-    if (!oxv_read_view(&r, sizeof PUB_PREFIX - 1, &prefix) || !oxv_view_is(prefix, PUB_PREFIX) ||
-        !oxv_read_view(&r, 2u * OXV_ID_BYTES, &hex) || !oxv_parse_hex(hex, id, OXV_ID_BYTES) ||
-        !oxv_read_view(&r, 1, &space) || !oxv_view_is(space, " ") || r.left.len == 0 ||
-        r.left.data[r.left.len - 1] != '\n') {
-        return false;
-    }
-    struct oxv_view base64 = oxv_view(r.left.data, r.left.len - 1);
-
-    return oxv_parse_base64(base64, key, OXV_BOX_KEY_BYTES, &len) && len == OXV_BOX_KEY_BYTES;
-}
-
-enum oxv_status
-oxv_vault_pub_parse(struct oxv_view text, uint8_t *vault_id, uint8_t public_key[OXV_BOX_KEY_BYTES],
-                    struct oxv_err *err)
-{
-    uint8_t id[OXV_ID_BYTES];
-    uint8_t key[OXV_BOX_KEY_BYTES];
-    uint8_t again[128];
-    struct oxv_writer w = oxv_writer(again, sizeof again);
-
-    if (!parse_pub(text, id, key) || oxv_vault_pub_write(&w, id, key) != OXV_OK ||
-        !oxv_view_equals(text, oxv_view(again, w.len))) {
-        return oxv_fail(err, OXV_E_FORMAT, "vault.pub does not hold a public key of a vault");
-    }
-    memcpy(vault_id, id, sizeof id);
-    memcpy(public_key, key, sizeof key);
-    return OXV_OK;
 }

@@ -89,8 +89,9 @@ OXV_MUST_USE enum oxv_status oxv_box_keypair(uint8_t public_key[OXV_BOX_KEY_BYTE
                                              struct oxv_secret **private_key, struct oxv_err *err);
 
 /*
- * The command's side: encodes and seals. `payload` is a struct that `payload_shape` describes; it
- * is encoded in locked memory. Writes the box into `out`.
+ * The command's side: encodes and seals. `payload` is a struct that `payload_shape` describes, the
+ * one of head->purpose; it is encoded in locked memory. Writes the box into `out`.
+ *   OXV_E_USAGE  a field breaks its shape, or the fields do not go together
  */
 OXV_MUST_USE enum oxv_status oxv_box_seal(struct oxv_writer *out,
                                           const uint8_t public_key[OXV_BOX_KEY_BYTES],
@@ -99,8 +100,9 @@ OXV_MUST_USE enum oxv_status oxv_box_seal(struct oxv_writer *out,
                                           const void *payload, struct oxv_err *err);
 
 /*
- * The keeper's side: opens into locked memory, checks purpose and vault id. *head borrows from
- * *plain, which the caller owns. The challenge is for the caller to check and to burn.
+ * The keeper's side: opens into locked memory, checks purpose and vault id, and of unseal and seal
+ * add that the material is as long as its kind says: 32 bytes, or a PIN. *head borrows from *plain,
+ * which the caller owns. The challenge is for the caller to check and to burn.
  *   OXV_E_FORGED  not sealed to this key, or damaged
  *   OXV_E_DENIED  another purpose or another vault
  *   OXV_E_FORMAT  not the canonical record
@@ -112,10 +114,13 @@ OXV_MUST_USE enum oxv_status oxv_box_open(struct oxv_view box,
                                           struct oxv_secret **plain, struct oxv_box *head,
                                           struct oxv_err *err);
 
+#define OXV_VAULT_PUB_MAX_BYTES 65536u
+
 /*
  * The text of RUN/vault.pub: "oxvault-vault-pub/1 <vault id hex> <base64 key>\n", and while the
- * vault is open a line for each token with a pair that unwraps:
+ * vault is open a line for each token with a pair that unwraps, rows ascending:
  *   "token <row> <oaep-sha256|oaep-sha1> <base64 public key, DER>\n"
+ * All of it is checked, whatever is looked for: a text has one spelling.
  */
 OXV_MUST_USE enum oxv_status oxv_vault_pub_write(struct oxv_writer *w, const uint8_t *vault_id,
                                                  const uint8_t public_key[OXV_BOX_KEY_BYTES]);
@@ -123,10 +128,13 @@ OXV_MUST_USE enum oxv_status oxv_vault_pub_parse(struct oxv_view text, uint8_t *
                                                  uint8_t public_key[OXV_BOX_KEY_BYTES],
                                                  struct oxv_err *err);
 
-/* A line of vault.pub about a token, appended; and the one of row `id` looked up. */
+/* A line of vault.pub about a token, appended. OXV_E_USAGE, and nothing written: it has no pair. */
 OXV_MUST_USE enum oxv_status oxv_vault_pub_write_token(struct oxv_writer *w, uint64_t id,
                                                        const struct oxv_token_record *token);
-/* OXV_E_NOT_FOUND: there is none. public_key has room for OXV_TOKEN_PUBLIC_KEY_MAX_BYTES. */
+/*
+ * The line of row `id` looked up. public_key has room for OXV_TOKEN_PUBLIC_KEY_MAX_BYTES.
+ *   OXV_E_NOT_FOUND  there is none    OXV_E_FORMAT  no such text. Nothing is written
+ */
 OXV_MUST_USE enum oxv_status oxv_vault_pub_find_token(struct oxv_view text, uint64_t id,
                                                       enum oxv_token_oaep *oaep,
                                                       uint8_t *public_key, size_t *public_key_len,

@@ -20,10 +20,14 @@ OXV_MUST_USE enum oxv_status oxv_change_begin(struct oxv_vault *vault, struct ox
 
 /*
  * Puts a row. *id 0 makes a new one and is set; else that row is replaced (OXV_E_NOT_FOUND where it
- * does not exist). Unique: connection name, caller name, caller uid, admin uid (OXV_E_CONFLICT).
+ * does not exist). Unique: connection name, caller name, caller uid, admin uid, token URI, key of a
+ * token (OXV_E_CONFLICT).
  * `secret` may be NULL: a new row has an empty secret part, a replaced one keeps its own.
  *   OXV_E_USAGE      a record or secret breaks its rules, or a new connection has no key
- *   OXV_E_NOT_FOUND  also: a grant names a caller or connection that does not exist
+ *   OXV_E_USAGE      also: K0 itself with form TOKEN, or form UNWRAP with a token without a pair
+ *   OXV_E_NOT_FOUND  also: a grant names a caller or connection that is not there
+ *   OXV_E_NOT_FOUND  also: a connection names a token that is not there
+ *   OXV_E_CONFLICT   also: a token that connections use becomes another, or its pair does
  *   OXV_E_LIMIT      more than OXV_PAIR_GRANTS_MAX grants of a caller for one connection
  *   OXV_E_STORE      the disk failed: the change can only be freed
  */
@@ -32,15 +36,15 @@ OXV_MUST_USE enum oxv_status oxv_change_put(struct oxv_change *change, enum oxv_
                                             struct oxv_err *err);
 /*
  * Adds a seal for this vault. The root key is not in memory: `existing` opens a seal again to get
- * it, for this call only.
+ * it, for this call only. All of *added_record is kept but its check value, which is made here.
  */
 OXV_MUST_USE enum oxv_status oxv_change_add_seal(struct oxv_change *change,
                                                  const struct oxv_seal_input *existing,
                                                  const struct oxv_seal_input *added,
                                                  const struct oxv_seal_record *added_record,
                                                  uint64_t *id, struct oxv_err *err);
-/* Removing a connection or a caller removes its grants too. The last seal or admin: OXV_E_CONFLICT.
- */
+/* Removing a connection or a caller removes its grants too. The last seal or admin, and a token
+ * that has keys of connections: OXV_E_CONFLICT. */
 OXV_MUST_USE enum oxv_status oxv_change_remove(struct oxv_change *change, enum oxv_table table,
                                                uint64_t id, struct oxv_err *err);
 

@@ -80,6 +80,105 @@ check_grant(const struct oxv_change *change, const struct oxv_row *row, bool is_
     return OXV_OK;
 }
 
+/* The first connection of `rows` from *at on whose key is in the token; *at becomes the next. */
+static const struct oxv_row *
+next_in_token(const struct oxv_registry *rows, uint64_t token_id, size_t *at)
+{
+    const struct oxv_row_list *list = &rows->lists[OXV_TABLE_CONNECTION];
+
+    while (*at < list->count) {
+        const struct oxv_row *row = list->rows[(*at)++];
+
+        if (!row->leaving && row->as.connection.record.key_form != OXV_KEY_IN_VAULT &&
+            row->as.connection.record.key_token == token_id) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* The CKA_ID of a key is one connection's: else one of two would sign with the other's key. */
+static enum oxv_status
+check_key_id(const struct oxv_registry *rows, const struct oxv_row *row, struct oxv_err *err)
+{
+    const struct oxv_connection_record *own = &row->as.connection.record;
+    const struct oxv_row *other;
+    size_t at = 0;
+
+    while ((other = next_in_token(rows, own->key_token, &at)) != NULL) {
+        if (other->as.head.id != row->as.head.id &&
+            oxv_view_equals(other->as.connection.record.key_id, own->key_id)) {
+            return oxv_fail(err, OXV_E_CONFLICT,
+                            "connection %llu has this key of the token already",
+                            (unsigned long long)other->as.head.id);
+        }
+    }
+    return OXV_OK;
+}
+
+static enum oxv_status
+check_key_place(const struct oxv_change *change, const struct oxv_row *row, struct oxv_err *err)
+{
+    const struct oxv_connection_record *record = &row->as.connection.record;
+
+    if (record->key_form == OXV_KEY_IN_VAULT) {
+        return OXV_OK;
+    }
+    const struct oxv_row *token = row_now(change, OXV_TABLE_TOKEN, record->key_token);
+
+    if (token == NULL) {
+        return oxv_fail(err, OXV_E_NOT_FOUND, "there is no token %llu",
+                        (unsigned long long)record->key_token);
+    }
+    if (record->key_form == OXV_KEY_UNWRAP && token->as.token.record.pair_id.len == 0) {
+        return oxv_fail(err, OXV_E_USAGE, "key_form: token %llu has no key that unwraps",
+                        (unsigned long long)record->key_token);
+    }
+    enum oxv_status st = check_key_id(change->vault->rows, row, err);
+
+    return st == OXV_OK ? check_key_id(change->added, row, err) : st;
+}
+
+/* How many connections have their key in the token, once this is committed. */
+static size_t
+count_in_token(const struct oxv_change *change, uint64_t token_id)
+{
+    size_t count = 0;
+    size_t at = 0;
+
+    while (next_in_token(change->vault->rows, token_id, &at) != NULL) {
+        count++;
+    }
+    at = 0;
+    while (next_in_token(change->added, token_id, &at) != NULL) {
+        count++;
+    }
+    return count;
+}
+
+/* What was sealed to the pair of a token opens with no other. */
+static enum oxv_status
+check_token(const struct oxv_change *change, const struct oxv_row *row, struct oxv_err *err)
+{
+    const struct oxv_row *old = row_now(change, OXV_TABLE_TOKEN, row->as.head.id);
+    const struct oxv_token_record *now = &row->as.token.record;
+
+    if (old == NULL || count_in_token(change, row->as.head.id) == 0) {
+        return OXV_OK;
+    }
+    const struct oxv_token_record *was = &old->as.token.record;
+
+    if (!oxv_view_equals(was->token_uri, now->token_uri) ||
+        !oxv_view_equals(was->pair_id, now->pair_id) ||
+        !oxv_view_equals(was->public_key, now->public_key) || was->oaep != now->oaep) {
+        return oxv_fail(err, OXV_E_CONFLICT,
+                        "token %llu has keys of connections, so neither it nor its pair can become "
+                        "another",
+                        (unsigned long long)row->as.head.id);
+    }
+    return OXV_OK;
+}
+
 static enum oxv_status
 check_new_row(const struct oxv_change *change, const struct oxv_row *row, bool is_new,
               struct oxv_err *err)
@@ -88,6 +187,12 @@ check_new_row(const struct oxv_change *change, const struct oxv_row *row, bool i
 
     if (st == OXV_OK && row->table == OXV_TABLE_GRANT) {
         st = check_grant(change, row, is_new, err);
+    }
+    if (st == OXV_OK && row->table == OXV_TABLE_CONNECTION) {
+        st = check_key_place(change, row, err);
+    }
+    if (st == OXV_OK && row->table == OXV_TABLE_TOKEN) {
+        st = check_token(change, row, err);
     }
     return st;
 }
@@ -191,6 +296,7 @@ keep_secret(struct oxv_change *change, const struct oxv_row *old, struct oxv_vie
 static enum oxv_status
 check_secret(enum oxv_table table, const void *record, struct oxv_view plain, struct oxv_err *err)
 {
+    const struct oxv_connection_record *connection = record;
     struct oxv_connection_secret secret;
 
     if (table != OXV_TABLE_CONNECTION) {
@@ -201,7 +307,10 @@ check_secret(enum oxv_table table, const void *record, struct oxv_view plain, st
     }
     enum oxv_status st = oxv_fields_decode(plain, &oxv_connection_secret_shape, &secret, err);
 
-    return st == OXV_OK ? oxv_connection_secret_check(record, &secret, err) : st;
+    if (st == OXV_OK && connection->key_form == OXV_KEY_TOKEN && secret.key.len != 0) {
+        return oxv_fail(err, OXV_E_USAGE, "key: it is the token's, the vault keeps none of it");
+    }
+    return st == OXV_OK ? oxv_connection_secret_check(connection, &secret, err) : st;
 }
 
 /* What a put is about, so that its steps have few parameters. */
@@ -378,6 +487,13 @@ check_removable(const struct oxv_change *change, enum oxv_table table, uint64_t 
     if ((table == OXV_TABLE_SEAL || table == OXV_TABLE_ADMIN) && count_now(change, table) == 1) {
         return oxv_fail(err, OXV_E_CONFLICT, "%s %llu is the last one: add another first",
                         oxv_table_name((int)table), (unsigned long long)id);
+    }
+    size_t used = table == OXV_TABLE_TOKEN ? count_in_token(change, id) : 0;
+
+    if (used > 0) {
+        return oxv_fail(err, OXV_E_CONFLICT,
+                        "token %llu has the key%s of %zu connection%s: move or remove them first",
+                        (unsigned long long)id, used == 1 ? "" : "s", used, used == 1 ? "" : "s");
     }
     return OXV_OK;
 }

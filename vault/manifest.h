@@ -2,7 +2,7 @@
  * manifest: what ties all rows together (design.md 5.2). A row of its own, sealed under its own
  * subkey; its version is the change counter.
  *
- *   record  shape "manifest": counter, rows, last ids (u64 per table, enum oxv_table 1..6)
+ *   record  shape "manifest": counter, rows, last ids (u64 per table, enum oxv_table 1..7)
  *   sealed  32 bytes sum, 32 bytes node hash
  *
  * sum: mod 2^256, little-endian, over the hash of every row but the node's. Row hash: BLAKE2b-256

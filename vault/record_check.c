@@ -10,6 +10,9 @@
 #include "vault/records.h"
 #include "vault/rsa_key.h"
 
+/* RSA of 512 bits; no token makes less. */
+#define KEY_BLOB_MIN_BYTES 64u
+
 static bool
 is_name_start(uint8_t c)
 {
@@ -159,6 +162,47 @@ check_netsuite(const struct oxv_connection_record *record, struct oxv_err *err)
     return check_derived_origins(&account, record->origins, err);
 }
 
+static enum oxv_status
+check_key_method(const struct oxv_connection_record *record, struct oxv_err *err)
+{
+    enum oxv_signature_method method = (enum oxv_signature_method)record->signature_method;
+
+    if (oxv_signature_method_is_rsa(method)) {
+        return oxv_fail(err, OXV_E_USAGE,
+                        "signature_method: %s keys stay in the vault: in a token only the HMAC "
+                        "methods sign",
+                        oxv_signature_method_name(method));
+    }
+    return OXV_OK;
+}
+
+/* Form, token and id of the key belong together. */
+static enum oxv_status
+check_key_place(const struct oxv_connection_record *record, struct oxv_err *err)
+{
+    if (record->key_form >= OXV_KEY_FORM_END) {
+        return oxv_fail(err, OXV_E_USAGE, "key_form: unknown");
+    }
+    if (record->key_form == OXV_KEY_IN_VAULT) {
+        if (record->key_token != 0 || record->key_id.len != 0) {
+            return oxv_fail(err, OXV_E_USAGE,
+                            "key_token, key_id: only of a connection whose key is in a token");
+        }
+        return OXV_OK;
+    }
+    if (record->key_token == 0) {
+        return oxv_fail(err, OXV_E_USAGE, "key_token: missing");
+    }
+    if (record->key_form != OXV_KEY_PRE_PROVISIONED &&
+        record->key_id.len != OXV_TOKEN_KEY_ID_BYTES) {
+        return oxv_fail(err, OXV_E_USAGE, "key_id: %u random bytes", OXV_TOKEN_KEY_ID_BYTES);
+    }
+    if (record->key_id.len == 0 || record->key_id.len > OXV_TOKEN_KEY_ID_MAX_BYTES) {
+        return oxv_fail(err, OXV_E_USAGE, "key_id: 1 to %u bytes", OXV_TOKEN_KEY_ID_MAX_BYTES);
+    }
+    return check_key_method(record, err);
+}
+
 enum oxv_status
 oxv_connection_check(const struct oxv_connection_record *record, struct oxv_err *err)
 {
@@ -187,7 +231,60 @@ oxv_connection_check(const struct oxv_connection_record *record, struct oxv_err 
     if (record->origins.len == 0) {
         return oxv_fail(err, OXV_E_USAGE, "origins: name at least one, such as https://host");
     }
-    return check_origins(record->origins, err);
+    enum oxv_status st = check_key_place(record, err);
+
+    return st == OXV_OK ? check_origins(record->origins, err) : st;
+}
+
+static enum oxv_status
+check_rsa_secret(const struct oxv_connection_secret *secret, struct oxv_err *err)
+{
+    if (secret->consumer_secret.len != 0 || secret->token_secret.len != 0) {
+        return oxv_fail(err, OXV_E_USAGE, "an RSA connection has no two secrets to keep");
+    }
+    return oxv_rsa_key_check(secret->key, err);
+}
+
+static enum oxv_status
+check_k0(enum oxv_signature_method method, struct oxv_view key, struct oxv_err *err)
+{
+    size_t block = oxv_hmac_block_len(method);
+
+    if (key.len != block && key.len != block / 2) {
+        return oxv_fail(err, OXV_E_USAGE, "key: %zu or %zu bytes for %s", block / 2, block,
+                        oxv_signature_method_name(method));
+    }
+    return OXV_OK;
+}
+
+/* The key is in a token: what the vault has of it. */
+static enum oxv_status
+check_token_secret(const struct oxv_connection_record *record,
+                   const struct oxv_connection_secret *secret, struct oxv_err *err)
+{
+    enum oxv_signature_method method = (enum oxv_signature_method)record->signature_method;
+
+    if (secret->check_value.len != oxv_hmac_len(method)) {
+        return oxv_fail(err, OXV_E_USAGE, "check_value: %zu bytes for %s", oxv_hmac_len(method),
+                        oxv_signature_method_name(method));
+    }
+    switch (record->key_form) {
+    case OXV_KEY_UNWRAP:
+        if (secret->key.len < KEY_BLOB_MIN_BYTES || secret->key.len > OXV_TOKEN_BLOB_MAX_BYTES) {
+            return oxv_fail(err, OXV_E_USAGE, "key: a key sealed to a token has %u to %u bytes",
+                            KEY_BLOB_MIN_BYTES, OXV_TOKEN_BLOB_MAX_BYTES);
+        }
+        return OXV_OK;
+    case OXV_KEY_TOKEN:
+        return secret->key.len == 0 ? OXV_OK : check_k0(method, secret->key, err);
+    case OXV_KEY_PRE_PROVISIONED:
+        if (secret->key.len != 0) {
+            return oxv_fail(err, OXV_E_USAGE, "key: one that is in the token already is not sent");
+        }
+        return OXV_OK;
+    default: /* a number from outside, not the enum */
+        return oxv_fail(err, OXV_E_USAGE, "key_form: unknown");
+    }
 }
 
 enum oxv_status
@@ -199,19 +296,16 @@ oxv_connection_secret_check(const struct oxv_connection_record *record,
     }
     enum oxv_signature_method method = (enum oxv_signature_method)record->signature_method;
 
-    if (oxv_signature_method_is_rsa(method)) {
-        if (secret->consumer_secret.len != 0 || secret->token_secret.len != 0) {
-            return oxv_fail(err, OXV_E_USAGE, "an RSA connection has no two secrets to keep");
-        }
-        return oxv_rsa_key_check(secret->key, err);
-    }
-    size_t block = oxv_hmac_block_len(method);
+    if (record->key_form != OXV_KEY_IN_VAULT) {
+        enum oxv_status st = check_key_method(record, err);
 
-    if (secret->key.len != block && secret->key.len != block / 2) {
-        return oxv_fail(err, OXV_E_USAGE, "key: %zu or %zu bytes for %s", block / 2, block,
-                        oxv_signature_method_name(method));
+        return st == OXV_OK ? check_token_secret(record, secret, err) : st;
     }
-    return OXV_OK;
+    if (secret->check_value.len != 0) {
+        return oxv_fail(err, OXV_E_USAGE, "check_value: only for a key in a token");
+    }
+    return oxv_signature_method_is_rsa(method) ? check_rsa_secret(secret, err)
+                                               : check_k0(method, secret->key, err);
 }
 
 static enum oxv_status

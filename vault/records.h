@@ -159,7 +159,10 @@ const char *oxv_seal_kind_name(uint64_t kind);
 /*
  * Rules that span fields, checked wherever a record enters (import, box, load): names, NetSuite
  * only with HMAC-SHA256 and a valid account id, the derived origins present, origins well-formed,
- * http only for loopback, method and glob syntax, key length for the method.
+ * http only for loopback, method and glob syntax, key length for the method and place. A key in a
+ * token is an HMAC key, and has token, id and check value; those of forms UNWRAP and TOKEN have an
+ * id that we draw. oxv_connection_secret_check() takes the key of form TOKEN, for its way in; a
+ * vault does not keep it.
  *   OXV_E_USAGE  *err names field and reason
  */
 OXV_MUST_USE enum oxv_status oxv_connection_check(const struct oxv_connection_record *record,

@@ -77,7 +77,7 @@ oxv_row_make_seal(const struct oxv_vault_binding *binding, const struct oxv_seal
     }
     record.check = oxv_view(check, sizeof check);
     if (record.kind != seal->input->kind || oxv_seal_parameters_check(&record, NULL) != OXV_OK) {
-        return oxv_fail(err, OXV_E_USAGE, "seal: kind or KDF parameters are out of bounds");
+        return oxv_fail(err, OXV_E_USAGE, "seal: kind or parameters are out of bounds");
     }
     st = oxv_row_encode(&record, buffers, stored, err);
     return st == OXV_OK ? seal_both(binding, seal, buffers, stored, err) : st;

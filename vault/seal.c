@@ -6,6 +6,7 @@
 
 _Static_assert(OXV_KDF_OPS_MAX <= crypto_pwhash_argon2id_OPSLIMIT_MAX, "ops");
 _Static_assert(SALT_BYTES == 16, "salt");
+_Static_assert(OXV_TOKEN_VALUE_BYTES == OXV_KEYFILE_BYTES, "all materials have one length");
 
 static void
 wipe_subkey(uint8_t (*key)[OXV_SUBKEY_BYTES])
@@ -117,10 +118,12 @@ material_of(const struct oxv_seal_input *input, const struct oxv_secret **out, s
         break;
     }
     if (material == NULL) {
-        return oxv_fail(err, OXV_E_USAGE, "no passphrase and no key file was given");
+        return oxv_fail(err, OXV_E_USAGE, "no passphrase, key file or token value was given");
     }
     if (oxv_secret_len(material) != OXV_KEYFILE_BYTES) {
-        return oxv_fail(err, OXV_E_USAGE, "a key file has exactly %u bytes", OXV_KEYFILE_BYTES);
+        return oxv_fail(err, OXV_E_USAGE, "%s has exactly %u bytes",
+                        input->kind == OXV_SEAL_TOKEN ? "a token's value" : "a key file",
+                        OXV_KEYFILE_BYTES);
     }
     *out = material;
     return OXV_OK;
@@ -159,10 +162,17 @@ oxv_seal_wrap(struct oxv_writer *w, const struct oxv_blob_place *place,
     return OXV_OK;
 }
 
-static const char *
-wrong_material_text(uint64_t kind)
+const char *
+oxv_seal_wrong_text(uint64_t kind)
 {
-    return kind == OXV_SEAL_PASSPHRASE ? "wrong passphrase" : "wrong key file";
+    switch (kind) {
+    case OXV_SEAL_PASSPHRASE:
+        return "wrong passphrase";
+    case OXV_SEAL_TOKEN:
+        return "wrong token value";
+    default:
+        return "wrong key file";
+    }
 }
 
 enum oxv_status
@@ -189,7 +199,7 @@ oxv_seal_open(const struct oxv_seal_record *record, struct oxv_view wrapped,
     if (record->check.len != sizeof key ||
         sodium_memcmp(key, record->check.data, sizeof key) != 0) {
         return oxv_fail(err, OXV_E_LOCKED, "%s, or seal %llu was changed",
-                        wrong_material_text(record->kind), (unsigned long long)place->id);
+                        oxv_seal_wrong_text(record->kind), (unsigned long long)place->id);
     }
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *opened = oxv_secret_new(OXV_ROOT_KEY_BYTES);
 

@@ -47,7 +47,13 @@ OXV_MUST_USE enum oxv_status oxv_seal_wrap(struct oxv_writer *w, const struct ox
                                            const struct oxv_seal_input *input,
                                            const struct oxv_secret *root, struct oxv_err *err);
 
-/* Kind known, and for passphrases the parameters within their bounds? OXV_E_FORGED. */
+/* "wrong passphrase", "wrong key file", "wrong token value". */
+const char *oxv_seal_wrong_text(uint64_t kind);
+
+/*
+ * Kind known, for passphrases the parameters within their bounds, for tokens all there that unseal
+ * needs? OXV_E_FORGED.
+ */
 OXV_MUST_USE enum oxv_status oxv_seal_parameters_check(const struct oxv_seal_record *record,
                                                        struct oxv_err *err);
 

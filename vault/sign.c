@@ -132,6 +132,10 @@ oxv_vault_sign(struct oxv_vault *vault, struct oxv_connection *connection, struc
     if (!vault->is_open) {
         return oxv_fail(err, OXV_E_LOCKED, "the vault is sealed");
     }
+    if (connection->record.key_form != OXV_KEY_IN_VAULT) {
+        return oxv_fail(err, OXV_E_USAGE, "connection %llu: its key is in a token",
+                        (unsigned long long)connection->id);
+    }
     enum oxv_status st = open_key(vault, row, &opened, err);
 
     if (st != OXV_OK) {

@@ -326,6 +326,24 @@ schema_row_is(sqlite3_stmt *row, size_t i)
            column_is(row, 2, tables[i].name) && column_is(row, 3, tables[i].sql);
 }
 
+/* Says what is there that should not be, or, where a later table comes too early, what is not. */
+static enum oxv_status
+fail_schema(sqlite3_stmt *row, size_t i, struct oxv_err *err)
+{
+    const char *name = (const char *)sqlite3_column_text(row, 1);
+
+    for (size_t later = i + 1; later < TABLES; later++) {
+        if (column_is(row, 1, tables[later].name)) {
+            return oxv_fail(err, OXV_E_STORE,
+                            "the vault was changed from outside: the schema of vault.db lacks %s",
+                            tables[i].name);
+        }
+    }
+    return oxv_fail(err, OXV_E_STORE,
+                    "the vault was changed from outside: the schema of vault.db has %.60s",
+                    name == NULL ? "another entry" : name);
+}
+
 static enum oxv_status
 check_schema(sqlite3 *db, struct oxv_err *err)
 {
@@ -343,11 +361,7 @@ check_schema(sqlite3 *db, struct oxv_err *err)
             return fail_sqlite(err, db, "read the schema");
         }
         if (!schema_row_is(row, i)) {
-            const char *name = (const char *)sqlite3_column_text(row, 1);
-
-            return oxv_fail(err, OXV_E_STORE,
-                            "the vault was changed from outside: the schema of vault.db has %.60s",
-                            name == NULL ? "another entry" : name);
+            return fail_schema(row, i, err);
         }
         i++;
     }

@@ -139,7 +139,6 @@ fail_locked(const struct oxv_vault *vault, const struct oxv_seal_input *input, u
             struct oxv_err *err)
 {
     const struct oxv_row_list *seals = &vault->rows->lists[OXV_TABLE_SEAL];
-    bool passphrase = input->kind == OXV_SEAL_PASSPHRASE;
     char tried[128];
     struct oxv_writer w = oxv_writer(tried, sizeof tried - 1);
 
@@ -151,11 +150,12 @@ fail_locked(const struct oxv_vault *vault, const struct oxv_seal_input *input, u
     }
     if (w.len == 0) {
         return oxv_fail(err, OXV_E_LOCKED, "the vault has no %s seal%s",
-                        passphrase ? "passphrase" : "key file",
+                        input->kind == OXV_SEAL_KEYFILE ? "key file"
+                                                        : oxv_seal_kind_name(input->kind),
                         seal_id == 0 ? "" : " of that number");
     }
     return oxv_fail(err, OXV_E_LOCKED, "%s, or seal %.*s was changed",
-                    passphrase ? "wrong passphrase" : "wrong key file", (int)w.len, tried);
+                    oxv_seal_wrong_text(input->kind), (int)w.len, tried);
 }
 
 enum oxv_status

@@ -101,7 +101,7 @@ void oxv_vault_free(struct oxv_vault *vault);
 /*
  * Tries the seals of input->kind (only `seal_id` if not 0), derives the subkeys, wipes the root key
  * and authenticates and loads every row.
- *   OXV_E_LOCKED  no seal opens: wrong passphrase or key file, or that seal was changed
+ *   OXV_E_LOCKED  no seal opens: wrong passphrase, key file, token value, or that seal was changed
  *   OXV_E_FORGED  a row or the manifest was changed from outside: *err names table, id, counters
  *   OXV_E_CONFLICT  bound to another machine
  */
@@ -152,6 +152,7 @@ size_t oxv_vault_count(const struct oxv_vault *vault, enum oxv_table table);
  * The MAC or RSA signature over `message` with the connection's key. The key is opened into locked
  * memory for this one use and wiped; the MAC context is keyed with zeros afterwards. From the first
  * use on the connection has its MAC key in memory once more, encrypted under a key of this process.
+ *   OXV_E_USAGE  its key is in a token
  */
 OXV_MUST_USE enum oxv_status oxv_vault_sign(struct oxv_vault *vault,
                                             struct oxv_connection *connection,
@@ -159,11 +160,11 @@ OXV_MUST_USE enum oxv_status oxv_vault_sign(struct oxv_vault *vault,
                                             uint8_t signature[OXV_SIGNATURE_MAX_BYTES],
                                             size_t *signature_len, struct oxv_err *err);
 
-#define OXV_KEY_CHECK_PREFIX            "\0oxvault kat v1" /* with its NUL: no base string begins so */
+#define OXV_KEY_CHECK_PREFIX            "\0oxvault kat v1" /* no base string begins with a NUL */
 #define OXV_KEY_CHECK_MESSAGE_MAX_BYTES (16u + OXV_TOKEN_KEY_ID_MAX_BYTES)
 /*
- * What the check value of a key in a token is the HMAC of: the prefix and the key's CKA_ID, which
- * is one connection's. False where it does not fit.
+ * What the check value of a key in a token is the HMAC of: the prefix (15 bytes, its NUL the first)
+ * and the key's CKA_ID, which is one connection's. False where it does not fit.
  */
 OXV_MUST_USE bool oxv_key_check_message(struct oxv_writer *w, struct oxv_view key_id);
 

@@ -223,6 +223,101 @@ what_breaks_its_shape_is_not_sealed(void **state)
     assert_int_equal(w.len, 0);
 }
 
+/* Seals a payload without the checks of our own sealing side, as a hostile command could. */
+static enum oxv_status
+open_raw(struct box_fixture *b, enum oxv_box_purpose purpose, const struct oxv_shape *shape,
+         const void *payload)
+{
+    static uint8_t inner[4096];
+    static uint8_t outer[4096];
+    struct oxv_writer inner_w = oxv_writer(inner, sizeof inner);
+    struct oxv_writer outer_w = oxv_writer(outer, sizeof outer);
+    struct oxv_box whole = head_of(b);
+    struct oxv_secret *plain = NULL;
+    struct oxv_box head;
+
+    oxv_fields_encode(&inner_w, shape, payload);
+    whole.purpose = (uint64_t)purpose;
+    whole.payload = oxv_view(inner, inner_w.len);
+    oxv_fields_encode(&outer_w, &oxv_box_shape, &whole);
+    assert_false(inner_w.failed || outer_w.failed);
+    assert_int_equal(crypto_box_seal(b->box, outer, outer_w.len, b->public_key), 0);
+    enum oxv_status st =
+        oxv_box_open(oxv_view(b->box, outer_w.len + crypto_box_SEALBYTES), b->public_key,
+                     b->private_key, purpose, b->vault_id, &plain, &head, NULL);
+
+    oxv_secret_free(plain);
+    return st;
+}
+
+static void
+material_is_as_long_as_its_kind_says(void **state)
+{
+    struct box_fixture *b = *state;
+    struct oxv_box head = head_of(b);
+    static const uint8_t bytes[256];
+
+    for (uint64_t kind = OXV_SEAL_PASSPHRASE; kind <= OXV_SEAL_TOKEN; kind++) {
+        for (size_t len = 0; len <= 255; len++) {
+            struct oxv_box_unseal unseal = { .seal_kind = kind, .material = oxv_view(bytes, len) };
+            struct oxv_writer w = oxv_writer(b->box, sizeof b->box);
+            bool good = kind == OXV_SEAL_TOKEN || len == 32;
+
+            assert_int_equal(open_raw(b, OXV_BOX_UNSEAL, &oxv_box_unseal_shape, &unseal),
+                             good ? OXV_OK : OXV_E_FORMAT);
+            assert_int_equal(oxv_box_seal(&w, b->public_key, &head, &oxv_box_unseal_shape, &unseal,
+                                          NULL),
+                             good ? OXV_OK : OXV_E_USAGE);
+        }
+    }
+}
+
+static void
+a_seal_to_add_has_the_fields_of_its_kind(void **state)
+{
+    struct box_fixture *b = *state;
+    static const uint8_t bytes[32];
+    const struct oxv_box_seal_add keyfile = {
+        .existing_kind = OXV_SEAL_TOKEN, /* with no PIN: the service has it */
+        .kind = OXV_SEAL_KEYFILE,
+        .material = oxv_view(bytes, 32),
+    };
+    const struct oxv_box_seal_add token = {
+        .existing_kind = OXV_SEAL_KEYFILE,
+        .existing_material = oxv_view(bytes, 32),
+        .kind = OXV_SEAL_TOKEN,
+        .material = oxv_view_text("1234"),
+        .module = oxv_view_text("/m.so"),
+        .uri = oxv_view_text("pkcs11:token=ci"),
+        .generate = 1,
+    };
+    struct oxv_box_seal_add bad[9];
+
+#define OPEN(payload) open_raw(b, OXV_BOX_SEAL_ADD, &oxv_box_seal_add_shape, (payload))
+    assert_int_equal(OPEN(&keyfile), OXV_OK);
+    assert_int_equal(OPEN(&token), OXV_OK);
+    for (size_t i = 0; i < 5; i++) {
+        bad[i] = keyfile;
+    }
+    for (size_t i = 5; i < 9; i++) {
+        bad[i] = token;
+    }
+    bad[0].material.len = 31;
+    bad[1].module = token.module;
+    bad[2].uri = token.uri;
+    bad[3].generate = 1;
+    bad[4].mechanism = OXV_TOKEN_AES_GCM;
+    bad[5].module.len = 0;
+    bad[6].uri.len = 0;
+    bad[7].existing_material.len = 31;
+    bad[8].existing_kind = OXV_SEAL_PASSPHRASE;
+    bad[8].existing_material.len = 4;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(OPEN(&bad[i]), OXV_E_FORMAT);
+    }
+#undef OPEN
+}
+
 static void
 the_largest_import_chunk_fits(void **state)
 {
@@ -291,6 +386,96 @@ vault_pub_has_one_spelling(void **state)
     assert_int_equal(key[0], 7);
 }
 
+/* vault.pub with tokens 2 and 7. */
+static struct oxv_view
+write_pub(struct box_fixture *b, char *text, size_t text_size)
+{
+    struct token_fields t;
+    struct oxv_writer w = oxv_writer(text, text_size);
+
+    memset(b->vault_id, 0xab, sizeof b->vault_id);
+    assert_int_equal(oxv_vault_pub_write(&w, b->vault_id, b->public_key), OXV_OK);
+    fill_token(&t, "serial=1", true);
+    assert_int_equal(oxv_vault_pub_write_token(&w, 2, &t.record), OXV_OK);
+    t.record.oaep = OXV_TOKEN_OAEP_SHA256;
+    t.public_key[0] = '7';
+    assert_int_equal(oxv_vault_pub_write_token(&w, 7, &t.record), OXV_OK);
+    return oxv_view(text, w.len);
+}
+
+static void
+vault_pub_tells_the_keys_of_tokens(void **state)
+{
+    struct box_fixture *b = *state;
+    char text[4096];
+    struct oxv_view pub = write_pub(b, text, sizeof text);
+    struct token_fields t;
+    struct oxv_writer full = oxv_writer(text, 10);
+    enum oxv_token_oaep oaep = OXV_TOKEN_OAEP_SHA256;
+    uint8_t key[OXV_TOKEN_PUBLIC_KEY_MAX_BYTES] = { 9 };
+    uint8_t id[OXV_ID_BYTES];
+    uint8_t own[OXV_BOX_KEY_BYTES];
+    size_t len = 9;
+
+    fill_token(&t, "serial=1", true);
+    assert_int_equal(oxv_vault_pub_parse(pub, id, own, NULL), OXV_OK);
+    assert_memory_equal(own, b->public_key, sizeof own);
+    assert_int_equal(oxv_vault_pub_find_token(pub, 3, &oaep, key, &len, NULL), OXV_E_NOT_FOUND);
+    assert_int_equal(len, 9);
+    assert_int_equal(key[0], 9);
+    assert_int_equal(oxv_vault_pub_find_token(pub, 2, &oaep, key, &len, NULL), OXV_OK);
+    assert_int_equal(oaep, OXV_TOKEN_OAEP_SHA1);
+    assert_true(oxv_view_equals(oxv_view(key, len), t.record.public_key));
+    assert_int_equal(oxv_vault_pub_find_token(pub, 7, &oaep, key, &len, NULL), OXV_OK);
+    assert_int_equal(oaep, OXV_TOKEN_OAEP_SHA256);
+    assert_int_equal(key[0], '7');
+    assert_int_equal(oxv_vault_pub_write_token(&full, 2, &t.record), OXV_E_LIMIT);
+    fill_token(&t, "serial=1", false);
+    full = oxv_writer(text, sizeof text);
+    assert_int_equal(oxv_vault_pub_write_token(&full, 2, &t.record), OXV_E_USAGE);
+    assert_int_equal(full.len, 0);
+}
+
+static void
+lines_about_tokens_have_one_spelling_and_order(void **state)
+{
+    struct box_fixture *b = *state;
+    char text[4096];
+    struct oxv_view pub = write_pub(b, text, sizeof text);
+    size_t first = oxv_view_find(pub, '\n') + 1;
+    size_t second = first + oxv_view_find(oxv_view_from(pub, first), '\n') + 1;
+    uint8_t id[OXV_ID_BYTES];
+    uint8_t key[OXV_BOX_KEY_BYTES];
+    static const struct {
+        size_t at; /* in a line about a token */
+        char now;
+    } changed[] = {
+        { 0, 'T' }, { 5, '\t' }, { 6, '0' },  { 6, 'x' },  { 7, '\n' },
+        { 8, 'p' }, { 16, '3' }, { 17, '=' }, { 30, '*' }, { 30, '=' },
+    };
+
+    assert_int_equal(oxv_vault_pub_parse(pub, id, key, NULL), OXV_OK);
+    for (size_t i = 0; i < sizeof changed / sizeof changed[0]; i++) {
+        char was = text[first + changed[i].at];
+
+        text[first + changed[i].at] = changed[i].now;
+        assert_int_equal(oxv_vault_pub_parse(pub, id, key, NULL), OXV_E_FORMAT);
+        text[first + changed[i].at] = was;
+    }
+    for (size_t len = 0; len < pub.len; len++) {
+        bool whole_lines = len == first || len == second;
+
+        assert_int_equal(oxv_vault_pub_parse(oxv_view(text, len), id, key, NULL),
+                         whole_lines ? OXV_OK : OXV_E_FORMAT);
+    }
+    text[first + 6] = '7'; /* twice the same row */
+    assert_int_equal(oxv_vault_pub_parse(pub, id, key, NULL), OXV_E_FORMAT);
+    text[first + 6] = '8'; /* not ascending */
+    assert_int_equal(oxv_vault_pub_parse(pub, id, key, NULL), OXV_E_FORMAT);
+    text[first + 6] = '1';
+    assert_int_equal(oxv_vault_pub_parse(pub, id, key, NULL), OXV_OK);
+}
+
 int
 main(void)
 {
@@ -304,9 +489,13 @@ main(void)
         T(another_start_of_the_service_cannot_open_it),
         T(what_is_no_canonical_record_is_refused),
         T(what_breaks_its_shape_is_not_sealed),
+        T(material_is_as_long_as_its_kind_says),
+        T(a_seal_to_add_has_the_fields_of_its_kind),
         T(the_largest_import_chunk_fits),
         T(vault_pub_is_written_and_read),
         T(vault_pub_has_one_spelling),
+        T(vault_pub_tells_the_keys_of_tokens),
+        T(lines_about_tokens_have_one_spelling_and_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

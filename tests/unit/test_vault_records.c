@@ -290,7 +290,159 @@ kinds_systems_and_seals_have_names(void **state)
     assert_null(oxv_system_name(0));
     assert_string_equal(oxv_seal_kind_name(OXV_SEAL_PASSPHRASE), "passphrase");
     assert_string_equal(oxv_seal_kind_name(OXV_SEAL_KEYFILE), "keyfile");
-    assert_null(oxv_seal_kind_name(3));
+    assert_string_equal(oxv_seal_kind_name(OXV_SEAL_TOKEN), "token");
+    assert_null(oxv_seal_kind_name(0));
+    assert_null(oxv_seal_kind_name(4));
+}
+
+static void
+a_key_in_a_token_has_token_and_id_and_one_in_the_vault_has_not(void **state)
+{
+    struct netsuite_connection c;
+
+    (void)state;
+    for (uint64_t form = OXV_KEY_UNWRAP; form < OXV_KEY_FORM_END; form++) {
+        fill_token_connection(&c, "acme", form);
+        assert_int_equal(oxv_connection_check(&c.record, NULL), OXV_OK);
+        c.record.key_token = 0;
+        check_refused(&c.record, "key_token: missing");
+        fill_token_connection(&c, "acme", form);
+        c.record.key_id = oxv_view(NULL, 0);
+        check_refused(&c.record, "key_id:");
+    }
+    fill_connection(&c, "acme");
+    c.record.key_token = 1;
+    check_refused(&c.record, "key_token, key_id: only of a connection whose key is in a token");
+    fill_connection(&c, "acme");
+    c.record.key_id = oxv_view(c.key_id, 16);
+    check_refused(&c.record, "key_token, key_id: only of a connection whose key is in a token");
+    fill_token_connection(&c, "acme", OXV_KEY_FORM_END);
+    check_refused(&c.record, "key_form: unknown");
+}
+
+static void
+only_a_key_that_others_made_has_an_id_of_another_length(void **state)
+{
+    struct netsuite_connection c;
+
+    (void)state;
+    for (size_t len = 1; len <= 65; len++) {
+        fill_token_connection(&c, "acme", OXV_KEY_PRE_PROVISIONED);
+        c.record.key_id = oxv_view(c.key_id, len);
+        assert_int_equal(oxv_connection_check(&c.record, NULL), len <= 64 ? OXV_OK : OXV_E_USAGE);
+        c.record.key_form = OXV_KEY_UNWRAP;
+        assert_int_equal(oxv_connection_check(&c.record, NULL), len == 16 ? OXV_OK : OXV_E_USAGE);
+        c.record.key_form = OXV_KEY_TOKEN;
+        assert_int_equal(oxv_connection_check(&c.record, NULL), len == 16 ? OXV_OK : OXV_E_USAGE);
+    }
+}
+
+static void
+rsa_keys_stay_in_the_vault(void **state)
+{
+    struct netsuite_connection c;
+    struct oxv_err err = { 0 };
+
+    (void)state;
+    for (uint64_t method = OXV_RSA_SHA1; method <= OXV_RSA_SHA512; method++) {
+        fill_token_connection(&c, "acme", OXV_KEY_TOKEN);
+        c.record.system = OXV_SYSTEM_OAUTH1;
+        c.record.account_id = oxv_view(NULL, 0);
+        c.record.signature_method = OXV_HMAC_SHA512;
+        assert_int_equal(oxv_connection_check(&c.record, NULL), OXV_OK);
+        c.record.signature_method = method;
+        check_refused(&c.record, "keys stay in the vault");
+        assert_int_equal(oxv_connection_secret_check(&c.record, &c.secret, &err), OXV_E_USAGE);
+        assert_contains(err.text, "keys stay in the vault");
+    }
+}
+
+/* What the secret part may have, by form and method. */
+static void
+check_secret(const struct netsuite_connection *c, enum oxv_status wanted, const char *text)
+{
+    struct oxv_err err = { 0 };
+    enum oxv_status st = oxv_connection_secret_check(&c->record, &c->secret, &err);
+
+    if (st != wanted) {
+        fail_msg("%s instead of %s: %s", oxv_status_name(st), oxv_status_name(wanted), err.text);
+    }
+    assert_contains(err.text, text);
+}
+
+static void
+the_secret_part_fits_where_the_key_is(void **state)
+{
+    static const uint8_t blob[1025];
+    struct netsuite_connection c;
+
+    (void)state;
+    fill_connection(&c, "acme");
+    check_secret(&c, OXV_OK, "");
+    c.secret.check_value = oxv_view(blob, 32);
+    check_secret(&c, OXV_E_USAGE, "check_value: only for a key in a token");
+
+    fill_token_connection(&c, "acme", OXV_KEY_UNWRAP);
+    for (size_t len = 0; len <= sizeof blob; len++) {
+        c.secret.key = oxv_view(blob, len);
+        check_secret(&c, len >= 64 && len <= 1024 ? OXV_OK : OXV_E_USAGE,
+                     len >= 64 && len <= 1024 ? "" : "key: a key sealed to a token has 64 to 1024");
+    }
+    fill_token_connection(&c, "acme", OXV_KEY_TOKEN);
+    for (size_t len = 0; len <= 129; len++) {
+        bool good = len == 0 || len == 32 || len == 64;
+
+        c.secret.key = oxv_view(blob, len);
+        check_secret(&c, good ? OXV_OK : OXV_E_USAGE, good ? "" : "key: 32 or 64 bytes");
+    }
+    fill_token_connection(&c, "acme", OXV_KEY_PRE_PROVISIONED);
+    check_secret(&c, OXV_OK, "");
+    c.secret.key = oxv_view(blob, 32);
+    check_secret(&c, OXV_E_USAGE, "key: one that is in the token already is not sent");
+}
+
+static void
+a_check_value_is_as_long_as_the_mac(void **state)
+{
+    static const struct {
+        uint64_t method;
+        size_t len;
+    } macs[] = { { OXV_HMAC_SHA256, 32 }, { OXV_HMAC_SHA512, 64 }, { OXV_HMAC_SHA1, 20 } };
+    static const uint8_t bytes[65];
+    struct netsuite_connection c;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof macs / sizeof macs[0]; i++) {
+        for (size_t len = 0; len <= sizeof bytes; len++) {
+            fill_token_connection(&c, "acme", OXV_KEY_TOKEN);
+            c.record.signature_method = macs[i].method;
+            c.secret.key = oxv_view(NULL, 0);
+            c.secret.check_value = oxv_view(bytes, len);
+            check_secret(&c, len == macs[i].len ? OXV_OK : OXV_E_USAGE,
+                         len == macs[i].len ? "" : "check_value:");
+        }
+    }
+}
+
+static void
+the_pair_of_a_token_is_whole_or_absent(void **state)
+{
+    struct token_fields t;
+    struct oxv_err err = { 0 };
+
+    (void)state;
+    fill_token(&t, "serial=1", true);
+    assert_int_equal(oxv_token_check(&t.record, NULL), OXV_OK);
+    for (int missing = 0; missing < 3; missing++) {
+        fill_token(&t, "serial=1", true);
+        t.record.pair_id.len = missing == 0 ? 0 : t.record.pair_id.len;
+        t.record.public_key.len = missing == 1 ? 0 : t.record.public_key.len;
+        t.record.oaep = missing == 2 ? 0 : t.record.oaep;
+        assert_int_equal(oxv_token_check(&t.record, &err), OXV_E_USAGE);
+        assert_contains(err.text, "pair_id, public_key, oaep:");
+    }
+    fill_token(&t, "serial=1", false);
+    assert_int_equal(oxv_token_check(&t.record, NULL), OXV_OK);
 }
 
 static void
@@ -353,6 +505,12 @@ main(void)
         cmocka_unit_test(grants_have_query_pairs),
         cmocka_unit_test(grants_have_rates_times_and_kinds_in_bounds),
         cmocka_unit_test(kinds_systems_and_seals_have_names),
+        cmocka_unit_test(a_key_in_a_token_has_token_and_id_and_one_in_the_vault_has_not),
+        cmocka_unit_test(only_a_key_that_others_made_has_an_id_of_another_length),
+        cmocka_unit_test(rsa_keys_stay_in_the_vault),
+        cmocka_unit_test(the_secret_part_fits_where_the_key_is),
+        cmocka_unit_test(a_check_value_is_as_long_as_the_mac),
+        cmocka_unit_test(the_pair_of_a_token_is_whole_or_absent),
         cmocka_unit_test(encoding_names_the_field_that_is_wrong),
         cmocka_unit_test(records_decode_as_they_were_encoded_and_only_whole),
     };

@@ -173,7 +173,9 @@ struct netsuite_connection {
     struct oxv_connection_secret secret;
     char name[32];
     uint8_t origins[512];
-    uint8_t key[32];
+    uint8_t key[256];
+    uint8_t key_id[65];
+    uint8_t check_value[32];
 };
 
 static inline void
@@ -205,7 +207,74 @@ fill_connection(struct netsuite_connection *c, const char *name)
             oxv_view_text("2b0ce516420110bcbd36b69e99196d1b7f6de3c6234c5afb799b73d87569f5cc"),
         .origins = oxv_view(c->origins, w.len),
     };
-    c->secret = (struct oxv_connection_secret){ .key = oxv_view(c->key, sizeof c->key) };
+    c->secret = (struct oxv_connection_secret){ .key = oxv_view(c->key, 32) };
+}
+
+/* The same with its key in token 1; form TOKEN without K0, as the vault keeps it. */
+static inline void
+fill_token_connection(struct netsuite_connection *c, const char *name, uint64_t form)
+{
+    fill_connection(c, name);
+    memset(c->key_id, name[0], sizeof c->key_id);
+    memset(c->check_value, 'c', sizeof c->check_value);
+    c->record.key_form = form;
+    c->record.key_token = 1;
+    c->record.key_id = oxv_view(c->key_id, OXV_TOKEN_KEY_ID_BYTES);
+    c->secret = (struct oxv_connection_secret){
+        .key = oxv_view(c->key, form == OXV_KEY_UNWRAP ? sizeof c->key : 0),
+        .check_value = oxv_view(c->check_value, sizeof c->check_value),
+    };
+}
+
+/* A token and the buffers its views borrow. */
+struct token_fields {
+    struct oxv_token_record record;
+    char uri[128];
+    uint8_t pair_id[16];
+    uint8_t public_key[400];
+};
+
+static inline void
+fill_token(struct token_fields *t, const char *serial, bool with_pair)
+{
+    memset(t->pair_id, 'p', sizeof t->pair_id);
+    memset(t->public_key, 'k', sizeof t->public_key);
+    assert_int_equal(oxv_format(t->uri, sizeof t->uri, "pkcs11:model=m;manufacturer=x;%s;token=ci",
+                                serial),
+                     OXV_OK);
+    t->record = (struct oxv_token_record){
+        .created_us = 1,
+        .module = oxv_view_text("/usr/lib/softhsm/libsofthsm2.so"),
+        .token_uri = oxv_view_text(t->uri),
+    };
+    if (with_pair) {
+        t->record.pair_id = oxv_view(t->pair_id, sizeof t->pair_id);
+        t->record.public_key = oxv_view(t->public_key, sizeof t->public_key);
+        t->record.oaep = OXV_TOKEN_OAEP_SHA1;
+    }
+}
+
+/* A seal of kind token; its views are literals. */
+static inline struct oxv_seal_record
+token_seal_record(void)
+{
+    return (struct oxv_seal_record){
+        .kind = OXV_SEAL_TOKEN,
+        .created_us = 7,
+        .module = oxv_view_text("/usr/lib/softhsm/libsofthsm2.so"),
+        .token_uri = oxv_view_text("pkcs11:model=m;manufacturer=x;serial=1;token=ci"),
+        .mechanism = OXV_TOKEN_AES_GCM,
+        .gcm_iv = OXV_TOKEN_GCM_IV_HOST,
+        .key_id = oxv_view_text("0123456789abcdef"),
+        .key_hash = oxv_view_text("0123456789abcdef0123456789abcdef"),
+        .blob = oxv_view_text("iv and the value, wrapped by the token"),
+    };
+}
+
+static inline struct oxv_seal_input
+token_input(const struct oxv_secret *value)
+{
+    return (struct oxv_seal_input){ .kind = OXV_SEAL_TOKEN, .token_value = value };
 }
 
 static inline struct oxv_change *
@@ -239,6 +308,20 @@ put_connection(struct oxv_change *change, const char *name)
 
     fill_connection(&c, name);
     if (oxv_change_put(change, OXV_TABLE_CONNECTION, &id, &c.record, &c.secret, &err) != OXV_OK) {
+        fail_msg("%s", err.text);
+    }
+    return id;
+}
+
+static inline uint64_t
+put_token(struct oxv_change *change, const char *serial, bool with_pair)
+{
+    struct token_fields t;
+    struct oxv_err err = { 0 };
+    uint64_t id = 0;
+
+    fill_token(&t, serial, with_pair);
+    if (oxv_change_put(change, OXV_TABLE_TOKEN, &id, &t.record, NULL, &err) != OXV_OK) {
         fail_msg("%s", err.text);
     }
     return id;

@@ -209,6 +209,113 @@ every_byte_of_a_connection_counts(void **state)
     assert_true(at > 300);
 }
 
+/* Change 4: seal 3 of kind token, a token, and two connections whose keys are in it. */
+static void
+add_tokens(struct tampered *t)
+{
+    struct vault_fixture *f = &t->vault;
+    struct netsuite_connection c;
+    struct oxv_err err = { 0 };
+    uint64_t id = 0;
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *value = oxv_secret_random(OXV_TOKEN_VALUE_BYTES);
+    struct oxv_seal_input existing = keyfile_input(f->keyfile);
+    struct oxv_seal_input added = token_input(value);
+    struct oxv_seal_record record = token_seal_record();
+    struct oxv_change *change = begin_change(f);
+
+    assert_int_equal(oxv_change_add_seal(change, &existing, &added, &record, &id, &err), OXV_OK);
+    assert_int_equal(put_token(change, "serial=1", true), 1);
+    id = 0;
+    fill_token_connection(&c, "unwrap", OXV_KEY_UNWRAP);
+    assert_int_equal(oxv_change_put(change, OXV_TABLE_CONNECTION, &id, &c.record, &c.secret, &err),
+                     OXV_OK);
+    id = 0;
+    fill_token_connection(&c, "object", OXV_KEY_TOKEN);
+    assert_int_equal(oxv_change_put(change, OXV_TABLE_CONNECTION, &id, &c.record, &c.secret, &err),
+                     OXV_OK);
+    finish_change(&change);
+}
+
+static void
+every_byte_about_a_token_counts(void **state)
+{
+    static const struct {
+        const char *table;
+        const char *column;
+        uint64_t id;
+        const char *text;
+        size_t step;
+    } parts[] = {
+        { "tokens", "record", 1, "changed from outside: token 1", 1 },
+        { "tokens", "sealed", 1, "changed from outside: token 1", 1 },
+        { "seals", "record", 3, "changed from outside: seal 3", 1 }, /* not what opens the vault */
+        { "seals", "sealed", 3, "changed from outside: seal 3", 1 },
+        { "connections", "record", 3, "changed from outside: connection 3", 3 },
+        { "connections", "sealed", 3, "changed from outside: connection 3", 3 },
+        { "connections", "record", 4, "changed from outside: connection 4", 3 },
+        { "connections", "sealed", 4, "changed from outside: connection 4", 1 },
+    };
+
+    add_tokens(*state);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        size_t at = 0;
+
+        while (flip(*state, parts[i].table, parts[i].column, parts[i].id, at)) {
+            struct oxv_err err;
+            enum oxv_status st = try_open(*state, &err);
+
+            /* Of a seal, a damaged form is found while it is sealed still. */
+            if (st != OXV_E_FORGED && st != OXV_E_STORE) {
+                fail_msg("%s: byte %zu of %s", oxv_status_name(st), at, parts[i].text);
+            }
+            assert_contains(err.text, parts[i].text);
+            assert_true(flip(*state, parts[i].table, parts[i].column, parts[i].id, at));
+            at += parts[i].step;
+        }
+        assert_true(at > 50);
+    }
+    expect(*state, OXV_OK, "");
+}
+
+static void
+a_key_that_is_given_to_another_connection_is_named(void **state)
+{
+    add_tokens(*state);
+    edit(*state, "UPDATE connections SET sealed=(SELECT sealed FROM connections WHERE id=3) "
+                 "WHERE id=4");
+    expect(*state, OXV_E_FORGED, "connection 4");
+}
+
+static void
+a_removed_token_names_both_counters(void **state)
+{
+    add_tokens(*state);
+    edit(*state, "DELETE FROM tokens WHERE id=1");
+    expect(*state, OXV_E_FORGED,
+           "expected 12 rows at change 4, found 11 rows with changes up to 4");
+}
+
+static void
+an_older_token_put_back_names_both_counters(void **state)
+{
+    struct tampered *t = *state;
+    struct token_fields fields;
+    uint64_t id = 1;
+
+    add_tokens(t);
+    save(t, "tokens");
+    reopen_vault(&t->vault);
+    struct oxv_change *change = begin_change(&t->vault);
+
+    fill_token(&fields, "serial=1", true);
+    fields.record.module = oxv_view_text("/opt/vendor/new.so");
+    assert_int_equal(oxv_change_put(change, OXV_TABLE_TOKEN, &id, &fields.record, NULL, NULL),
+                     OXV_OK);
+    finish_change(&change);
+    edit(t, "DELETE FROM tokens; INSERT INTO tokens SELECT * FROM saved.old");
+    expect(t, OXV_E_FORGED, "expected 12 rows at change 5, found 12 rows with changes up to 4");
+}
+
 static void
 an_edited_version_is_found(void **state)
 {
@@ -543,8 +650,10 @@ another_schema_is_refused(void **state)
 static void
 a_missing_table_is_named(void **state)
 {
-    edit(*state, "DROP TABLE admins");
-    expect(*state, OXV_E_STORE, "lacks admins");
+    edit(*state, "DROP TABLE tokens");
+    expect(*state, OXV_E_STORE, "lacks tokens");
+    edit(*state, "DROP TABLE callers");
+    expect(*state, OXV_E_STORE, "lacks callers");
 }
 
 static void
@@ -692,6 +801,10 @@ main(void)
         T(an_untouched_database_opens),
         T(an_edited_row_is_named),
         T(every_byte_of_a_connection_counts),
+        T(every_byte_about_a_token_counts),
+        T(a_key_that_is_given_to_another_connection_is_named),
+        T(a_removed_token_names_both_counters),
+        T(an_older_token_put_back_names_both_counters),
         T(an_edited_version_is_found),
         T(swapped_rows_are_named),
         T(swapped_secrets_are_named),
