@@ -33,6 +33,7 @@ may_type_wait(const struct oxv_entry *entry)
     case OXV_ENTRY_TOKEN_ADD:
     case OXV_ENTRY_TOKEN_REMOVE:
     case OXV_ENTRY_TOKEN_LOGIN:
+    case OXV_ENTRY_TOKEN_STATE:
     case OXV_ENTRY_CALLER_ADD:
     case OXV_ENTRY_CALLER_DISABLE:
     case OXV_ENTRY_CALLER_ENABLE:
@@ -49,7 +50,6 @@ may_type_wait(const struct oxv_entry *entry)
     case OXV_ENTRY_LOG_EXPORT:
     case OXV_ENTRY_CHANGE_DONE:
     case OXV_ENTRY_CHANGE_UNDONE:
-    case OXV_ENTRY_TOKEN_STATE:
     case OXV_ENTRY_TYPE_END:
         break;
     }
