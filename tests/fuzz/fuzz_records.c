@@ -8,6 +8,7 @@
 #include "vault/box.h"
 #include "vault/records.h"
 #include "vault/rsa_key.h"
+#include "vault/seal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,14 +26,20 @@ union any_record {
     struct oxv_box_seal_add seal_add;
     struct oxv_box_connection box_connection;
     struct oxv_box_import import;
+    struct oxv_token_record token;
+    struct oxv_box_token_add token_add;
+    struct oxv_box_token_login token_login;
 };
 
 static const struct oxv_shape *const shapes[] = {
-    &oxv_connection_shape, &oxv_grant_shape,        &oxv_caller_shape,
-    &oxv_seal_shape,       &oxv_node_shape,         &oxv_connection_secret_shape,
-    &oxv_admin_shape,      &oxv_node_secret_shape,  &oxv_box_shape,
-    &oxv_box_unseal_shape, &oxv_box_seal_add_shape, &oxv_box_connection_shape,
-    &oxv_box_import_shape,
+    &oxv_connection_shape,    &oxv_grant_shape,
+    &oxv_caller_shape,        &oxv_seal_shape,
+    &oxv_node_shape,          &oxv_connection_secret_shape,
+    &oxv_admin_shape,         &oxv_node_secret_shape,
+    &oxv_box_shape,           &oxv_box_unseal_shape,
+    &oxv_box_seal_add_shape,  &oxv_box_connection_shape,
+    &oxv_box_import_shape,    &oxv_token_shape,
+    &oxv_box_token_add_shape, &oxv_box_token_login_shape,
 };
 #define SHAPES (sizeof shapes / sizeof shapes[0])
 
@@ -41,6 +48,23 @@ require(bool condition)
 {
     if (!condition) {
         abort();
+    }
+}
+
+/* With every method and place of the key; that of RSA has a target of its own. */
+static void
+check_secret(const struct oxv_connection_secret *secret)
+{
+    for (uint64_t form = OXV_KEY_IN_VAULT; form <= OXV_KEY_FORM_END; form++) {
+        for (uint64_t method = 0; method <= OXV_HMAC_SHA1; method++) {
+            const struct oxv_connection_record record = { .signature_method = method,
+                                                          .key_form = form };
+            enum oxv_status st = oxv_connection_secret_check(&record, secret, NULL);
+
+            require(st == OXV_E_USAGE || (st == OXV_OK && form < OXV_KEY_FORM_END));
+            require(st != OXV_OK || (form != OXV_KEY_IN_VAULT) == (secret->check_value.len != 0));
+            require(st != OXV_OK || form != OXV_KEY_PRE_PROVISIONED || secret->key.len == 0);
+        }
     }
 }
 
@@ -56,6 +80,14 @@ check_rules(const struct oxv_shape *shape, const union any_record *record)
         st = oxv_grant_check(&record->grant, &err);
     } else if (shape == &oxv_caller_shape) {
         st = oxv_caller_check(&record->caller, &err);
+    } else if (shape == &oxv_token_shape) {
+        st = oxv_token_check(&record->token, &err);
+    } else if (shape == &oxv_connection_secret_shape) {
+        check_secret(&record->connection_secret);
+    } else if (shape == &oxv_seal_shape) {
+        st = oxv_seal_parameters_check(&record->seal, &err);
+        require(st == OXV_OK || st == OXV_E_FORGED);
+        st = st == OXV_OK ? OXV_OK : OXV_E_USAGE;
     }
     require(st == OXV_OK || (st == OXV_E_USAGE && err.text[0] != '\0'));
     require(oxv_is_printable_utf8(oxv_view_text(err.text)));
