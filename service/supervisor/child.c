@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/token_environment.h"
 
 #define EXIT_NOT_STARTED    127
 #define VARIABLE_MAX_BYTES  512u
@@ -52,7 +53,8 @@ change_user(const struct oxv_child_plan *plan)
     if (!plan->change_user) {
         return;
     }
-    if (setgroups(0, NULL) != 0 || setresgid(plan->gid, plan->gid, plan->gid) != 0 ||
+    if (setgroups(plan->group_count, plan->groups) != 0 ||
+        setresgid(plan->gid, plan->gid, plan->gid) != 0 ||
         setresuid(plan->uid, plan->uid, plan->uid) != 0) {
         give_up(plan, "change of user");
     }
@@ -108,7 +110,7 @@ reset_signals(void)
 
 struct environment {
     char text[VARIABLES_MAX][VARIABLE_MAX_BYTES];
-    char *variables[VARIABLES_MAX + 1]; /* a NULL behind the last */
+    char *variables[VARIABLES_MAX + OXV_TOKEN_ENVIRONMENT_MAX + 1]; /* a NULL behind the last */
     size_t count;
 };
 
@@ -123,7 +125,7 @@ add_variable(struct environment *e, const char *name, const char *value)
 }
 
 static void
-fill_environment(struct environment *e, bool pass_hook)
+fill_environment(struct environment *e, const struct oxv_child_plan *plan)
 {
     add_variable(e, "OPENSSL_CONF", "/dev/null");
 #ifdef OXV_SANITIZED
@@ -132,10 +134,11 @@ fill_environment(struct environment *e, bool pass_hook)
     add_variable(e, "UBSAN_OPTIONS", getenv("UBSAN_OPTIONS"));
 #endif
 #ifdef OXV_TEST_HOOKS
-    add_variable(e, "OXV_HOOK", pass_hook ? getenv("OXV_HOOK") : NULL);
-#else
-    (void)pass_hook; /* nothing to pass */
+    add_variable(e, "OXV_HOOK", plan->pass_hook ? getenv("OXV_HOOK") : NULL);
 #endif
+    if (plan->pass_token_environment) {
+        e->count += oxv_token_environment(&e->variables[e->count]);
+    }
 }
 
 _Noreturn static void
@@ -143,7 +146,7 @@ become(const struct oxv_child_plan *plan, pid_t parent)
 {
     struct environment environment = { .count = 0 };
 
-    fill_environment(&environment, plan->pass_hook);
+    fill_environment(&environment, plan);
     arrange_descriptors(plan);
     change_user(plan);
     die_with_parent(plan, parent);
@@ -170,6 +173,12 @@ oxv_child_start(const struct oxv_child_plan *plan, pid_t *out, struct oxv_err *e
     return OXV_OK;
 }
 
+const char *
+oxv_child_role_name(enum oxv_child_role role)
+{
+    return role == OXV_CHILD_HELPER ? "token helper" : "frontend";
+}
+
 bool
 oxv_children_reserve(struct oxv_children *children)
 {
@@ -189,20 +198,22 @@ oxv_children_reserve(struct oxv_children *children)
 }
 
 void
-oxv_children_add(struct oxv_children *children, pid_t pid, unsigned keeper, uint64_t serial)
+oxv_children_add(struct oxv_children *children, const struct oxv_child *child)
 {
-    if (children->count >= children->room) {
+    if (children->count == children->room) {
         oxv_bug("a child without a reserved place");
     }
-    children->list[children->count++] =
-        (struct oxv_child){ .pid = pid, .keeper = keeper, .serial = serial };
+    children->list[children->count++] = *child;
 }
 
 bool
-oxv_children_remove(struct oxv_children *children, pid_t pid)
+oxv_children_remove(struct oxv_children *children, pid_t pid, struct oxv_child *out)
 {
     for (size_t i = 0; i < children->count; i++) {
         if (children->list[i].pid == pid) {
+            if (out != NULL) {
+                *out = children->list[i];
+            }
             children->list[i] = children->list[--children->count];
             return true;
         }
@@ -221,14 +232,24 @@ oxv_children_kill_before(const struct oxv_children *children, unsigned keeper)
 }
 
 void
-oxv_children_give_up(struct oxv_children *children, unsigned keeper, uint64_t serial,
-                     uint64_t kill_us)
+oxv_children_kill_role(const struct oxv_children *children, enum oxv_child_role role)
+{
+    for (size_t i = 0; i < children->count; i++) {
+        if (children->list[i].role == role) {
+            (void)kill(children->list[i].pid, SIGKILL); /* not yet reaped: the id is still its */
+        }
+    }
+}
+
+void
+oxv_children_give_up(struct oxv_children *children, const struct oxv_child *lost)
 {
     for (size_t i = 0; i < children->count; i++) {
         struct oxv_child *child = &children->list[i];
 
-        if (child->keeper == keeper && child->serial == serial && child->kill_us == 0) {
-            child->kill_us = kill_us;
+        if (child->role == lost->role && child->keeper == lost->keeper &&
+            child->serial == lost->serial && child->kill_us == 0) {
+            child->kill_us = lost->kill_us;
         }
     }
 }
@@ -236,7 +257,7 @@ oxv_children_give_up(struct oxv_children *children, unsigned keeper, uint64_t se
 size_t
 oxv_children_kill_due(struct oxv_children *children, uint64_t now_us)
 {
-    size_t killed = 0;
+    size_t frontends = 0;
 
     for (size_t i = 0; i < children->count; i++) {
         struct oxv_child *child = &children->list[i];
@@ -244,10 +265,10 @@ oxv_children_kill_due(struct oxv_children *children, uint64_t now_us)
         if (child->kill_us != 0 && child->kill_us <= now_us) {
             (void)kill(child->pid, SIGKILL); /* not yet reaped: the id is still its */
             child->kill_us = 0;
-            killed++;
+            frontends += child->role == OXV_CHILD_FRONTEND;
         }
     }
-    return killed;
+    return frontends;
 }
 
 uint64_t

@@ -13,6 +13,7 @@
 #include "base/io.h"
 
 #define MAP_MAX_BYTES 4096u
+#define TOKEN_USER    "oxvault-token"
 
 bool
 oxv_is_full_identity_map(struct oxv_view map)
@@ -79,6 +80,19 @@ find_role(const char *name, uid_t *uid, gid_t *gid, struct oxv_err *err)
 }
 
 static enum oxv_status
+find_token_groups(struct oxv_identity *identity, struct oxv_err *err)
+{
+    int count = (int)OXV_TOKEN_GROUPS_MAX;
+
+    if (getgrouplist(TOKEN_USER, identity->token_gid, identity->token_groups, &count) < 0) {
+        return oxv_fail(err, OXV_E_LIMIT, "the user %s is in more than %u groups", TOKEN_USER,
+                        OXV_TOKEN_GROUPS_MAX);
+    }
+    identity->token_group_count = (size_t)count;
+    return OXV_OK;
+}
+
+static enum oxv_status
 find_roles(struct oxv_identity *identity, struct oxv_err *err)
 {
     enum oxv_status st = find_role("oxvault", &identity->keeper_uid, &identity->keeper_gid, err);
@@ -86,8 +100,18 @@ find_roles(struct oxv_identity *identity, struct oxv_err *err)
     if (st == OXV_OK) {
         st = find_role("oxvault-fe", &identity->frontend_uid, &identity->frontend_gid, err);
     }
-    if (st == OXV_OK && identity->keeper_uid == identity->frontend_uid) {
-        return oxv_fail(err, OXV_E_USAGE, "oxvault and oxvault-fe are one user: they must not be");
+    if (st == OXV_OK) {
+        st = find_role(TOKEN_USER, &identity->token_uid, &identity->token_gid, err);
+    }
+    if (st == OXV_OK) {
+        st = find_token_groups(identity, err);
+    }
+    if (st == OXV_OK && (identity->keeper_uid == identity->frontend_uid ||
+                         identity->keeper_uid == identity->token_uid ||
+                         identity->frontend_uid == identity->token_uid)) {
+        return oxv_fail(err, OXV_E_USAGE,
+                        "two of oxvault, oxvault-fe and oxvault-token are one user: they must not "
+                        "be");
     }
     return st;
 }
@@ -109,6 +133,8 @@ oxv_identity_find(bool users_none, bool userns_allowed, struct oxv_identity *out
                                      .keeper_gid = getegid(),
                                      .frontend_uid = geteuid(),
                                      .frontend_gid = getegid(),
+                                     .token_uid = geteuid(),
+                                     .token_gid = getegid(),
                                      .admin_gid_plus1 = gid_plus1("oxvault-admin"),
                                      .audit_gid_plus1 = gid_plus1("oxvault-audit") };
     enum oxv_status st = check_namespace(userns_allowed, &identity, err);

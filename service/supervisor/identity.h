@@ -9,6 +9,8 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
+#define OXV_TOKEN_GROUPS_MAX 32u
+
 struct oxv_identity {
     bool single_uid; /* all processes run as the invoker */
     bool userns;     /* in a user namespace that maps ids, and that was allowed */
@@ -16,6 +18,11 @@ struct oxv_identity {
     gid_t keeper_gid;
     uid_t frontend_uid;
     gid_t frontend_gid;
+    uid_t token_uid;
+    gid_t token_gid;
+    /* What opens the way to a token: its user may be in group tss, softhsm, pcscd ... */
+    gid_t token_groups[OXV_TOKEN_GROUPS_MAX];
+    size_t token_group_count;
     uint64_t admin_gid_plus1; /* of group oxvault-admin, 0: there is none */
     uint64_t audit_gid_plus1; /* of group oxvault-audit */
 };

@@ -13,7 +13,9 @@
 
 #include "base/io.h"
 #include "service/supervisor/frontend_start.h"
+#include "service/supervisor/helper_start.h"
 #include "service/supervisor/notify.h"
+#include "service/supervisor/pins.h"
 #include "service/supervisor/source.h"
 
 #define QUEUE_MAX          256u
@@ -170,6 +172,7 @@ enum oxv_status
 oxv_keeper_link_start(struct oxv_supervisor *s, struct oxv_err *err)
 {
     OXV_AUTO(oxv_source_done) struct oxv_source_given given = { .fd = -1 };
+    OXV_AUTO(oxv_pins_done) struct oxv_pins pins = { .count = 0 };
 
     s->keeper_number++;
     s->keeper_ready = false;
@@ -177,7 +180,13 @@ oxv_keeper_link_start(struct oxv_supervisor *s, struct oxv_err *err)
     enum oxv_status st = open_source(s, &given, err);
 
     if (st == OXV_OK) {
+        st = oxv_pins_open(s, &pins, err);
+    }
+    if (st == OXV_OK) {
         st = spawn_with_channel(s, err);
+    }
+    if (st == OXV_OK) {
+        st = oxv_pins_send(s, &pins, err);
     }
     if (st == OXV_OK) {
         st = send_start(s, &given, err);
@@ -272,7 +281,10 @@ take_refuse(struct oxv_supervisor *s, const struct oxv_message *message)
     }
     oxv_source_restore_terminal();
     oxv_say("%.*s", (int)refuse.text.len, (const char *)refuse.text.data);
-    oxv_supervisor_stop(s, (int)refuse.exit_code);
+    /* A token that is away comes back: a service that was up waits for it, and tries again. */
+    if (!s->was_ready || (int)refuse.exit_code != oxv_supervisor_exit_code(OXV_E_TOKEN)) {
+        oxv_supervisor_stop(s, (int)refuse.exit_code);
+    }
     return OXV_OK;
 }
 
@@ -289,6 +301,8 @@ take_message(struct oxv_supervisor *s, const struct oxv_message *message)
         { OXV_MSG_REFUSE, take_refuse },
         { OXV_MSG_STATE, take_state },
         { OXV_MSG_FRONTEND_LOST, oxv_frontend_give_up },
+        { OXV_MSG_WANT_HELPER, oxv_helper_start },
+        { OXV_MSG_HELPER_LOST, oxv_helper_give_up },
     };
     enum oxv_status st = OXV_E_FORMAT;
 
@@ -442,6 +456,7 @@ oxv_keeper_link_ended(struct oxv_supervisor *s, int wait_status)
     oxv_source_restore_terminal();
     s->kill_keeper_us = 0;
     s->kill_frontends_us = now_us + FRONTENDS_GRACE_US;
+    oxv_children_kill_role(&s->children, OXV_CHILD_HELPER); /* the next ones need the devices */
     if (s->stopping) {
         return;
     }

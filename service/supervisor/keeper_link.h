@@ -5,8 +5,8 @@
 #include "service/supervisor/supervisor.h"
 
 /*
- * Starts a keeper and sends it START. A source that gives only once is given to the first keeper
- * only.
+ * Starts a keeper and sends it the PINs and START. A source that gives only once is given to the
+ * first keeper only.
  */
 OXV_MUST_USE enum oxv_status oxv_keeper_link_start(struct oxv_supervisor *s, struct oxv_err *err);
 

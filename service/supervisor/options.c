@@ -8,7 +8,8 @@
 #include "base/secret.h"
 #include "base/text.h"
 
-#define FD_MAX 1048576u
+#define FD_MAX                1048576u
+#define TOKEN_LABEL_MAX_BYTES 32u /* PKCS#11: of CK_TOKEN_INFO */
 
 enum daemon_option {
     OPTION_DIR = 256,
@@ -17,6 +18,8 @@ enum daemon_option {
     OPTION_KEYFILE,
     OPTION_PASSPHRASE_FD,
     OPTION_ASK_PASSPHRASE,
+    OPTION_PIN_FILE,
+    OPTION_PIN_FD,
     OPTION_USERS,
     OPTION_SECRET_MEMORY,
     OPTION_ALLOW_UNLOCKED_MEMORY,
@@ -35,6 +38,8 @@ static const struct option long_options[] = {
     { "keyfile", required_argument, NULL, OPTION_KEYFILE },
     { "passphrase-fd", required_argument, NULL, OPTION_PASSPHRASE_FD },
     { "ask-passphrase", no_argument, NULL, OPTION_ASK_PASSPHRASE },
+    { "pin-file", required_argument, NULL, OPTION_PIN_FILE },
+    { "pin-fd", required_argument, NULL, OPTION_PIN_FD },
     { "users", required_argument, NULL, OPTION_USERS },
     { "secret-memory", required_argument, NULL, OPTION_SECRET_MEMORY },
     { "allow-unlocked-memory", no_argument, NULL, OPTION_ALLOW_UNLOCKED_MEMORY },
@@ -72,12 +77,19 @@ oxv_supervisor_print_help(FILE *out)
         "  --passphrase-fd N        an open descriptor\n"
         "  --ask-passphrase         ask at the terminal\n"
         "\n"
-        "  --users none             started as root: do not use the users oxvault and oxvault-fe\n"
+        "PINs of tokens: for a vault that a token seals, and for connections that sign in one.\n"
+        "Without any, systemd's credential \"pin\" if there is one.\n"
+        "  --pin-file [LABEL=]FILE  the PIN of the token LABEL, or of any; up to 8 times. The\n"
+        "                           rules for the file are those of --passphrase-file\n"
+        "  --pin-fd N               an open descriptor: the PIN of any token\n"
+        "\n"
+        "  --users none             started as root: do not use the users oxvault, oxvault-fe and\n"
+        "                           oxvault-token\n"
         "  --secret-memory KIND     auto, memfd or sodium\n"
         "  --allow-unlocked-memory  start also where keys cannot be locked in memory\n"
         "  --allow-userns           start also in a user namespace that maps user ids\n"
         "  --require-sandbox        refuse to start where the kernel lacks a part of the sandbox\n"
-        "  --libexec DIR            where oxvault-keeper and oxvault-frontend are\n"
+        "  --libexec DIR            where oxvault-keeper, -frontend and -token are\n"
         "  --help, --version\n",
         out);
 }
@@ -97,19 +109,62 @@ set_source(struct oxv_supervisor_options *o, enum oxv_source source, const char 
 }
 
 static enum oxv_status
-set_source_fd(struct oxv_supervisor_options *o, const char *text, struct oxv_err *err)
+parse_fd(const char *option, const char *text, int *out, struct oxv_err *err)
 {
     uint64_t fd;
 
     if (!oxv_parse_decimal(oxv_view_text(text), FD_MAX, &fd)) {
-        return oxv_fail(err, OXV_E_USAGE, "--passphrase-fd wants the number of a descriptor");
+        return oxv_fail(err, OXV_E_USAGE, "%s wants the number of a descriptor", option);
     }
     if (fd == 1 || fd == 2 || fcntl((int)fd, F_GETFD) < 0) {
-        return oxv_fail(err, OXV_E_USAGE, "--passphrase-fd: descriptor %d is not open for reading",
+        return oxv_fail(err, OXV_E_USAGE, "%s: descriptor %d is not open for reading", option,
                         (int)fd);
     }
-    o->source_fd = (int)fd;
-    return set_source(o, OXV_SOURCE_PASSPHRASE, NULL, err);
+    *out = (int)fd;
+    return OXV_OK;
+}
+
+static enum oxv_status
+set_source_fd(struct oxv_supervisor_options *o, const char *text, struct oxv_err *err)
+{
+    enum oxv_status st = parse_fd("--passphrase-fd", text, &o->source_fd, err);
+
+    return st != OXV_OK ? st : set_source(o, OXV_SOURCE_PASSPHRASE, NULL, err);
+}
+
+static enum oxv_status
+set_pin_fd(struct oxv_supervisor_options *o, const char *text, struct oxv_err *err)
+{
+    if (o->pin_fd >= 0) {
+        return oxv_fail(err, OXV_E_USAGE, "give --pin-fd once");
+    }
+    return parse_fd("--pin-fd", text, &o->pin_fd, err);
+}
+
+static enum oxv_status
+add_pin_file(struct oxv_supervisor_options *o, const char *text, struct oxv_err *err)
+{
+    struct oxv_pin_file file = { .label = oxv_view(NULL, 0), .path = text };
+    size_t before = strcspn(text, "=/");
+
+    if (text[before] == '=') { /* behind a slash it belongs to the name of the file */
+        file = (struct oxv_pin_file){ oxv_view(text, before), text + before + 1 };
+    }
+    if (file.path[0] == '\0' || file.label.len > TOKEN_LABEL_MAX_BYTES) {
+        return oxv_fail(err, OXV_E_USAGE,
+                        "--pin-file wants [LABEL=]FILE, LABEL of %u bytes at most",
+                        TOKEN_LABEL_MAX_BYTES);
+    }
+    for (size_t i = 0; i < o->pin_file_count; i++) {
+        if (oxv_view_equals(o->pin_files[i].label, file.label)) {
+            return oxv_fail(err, OXV_E_USAGE, "two of --pin-file are for the same token");
+        }
+    }
+    if (o->pin_file_count == OXV_PIN_FILES_MAX) {
+        return oxv_fail(err, OXV_E_USAGE, "give --pin-file %u times at most", OXV_PIN_FILES_MAX);
+    }
+    o->pin_files[o->pin_file_count++] = file;
+    return OXV_OK;
 }
 
 static enum oxv_status
@@ -166,8 +221,8 @@ refuse_secret(struct oxv_err *err)
 {
     return oxv_fail(err, OXV_E_USAGE,
                     "a secret is never taken from the command line, where every user of this "
-                    "machine can read it: use --passphrase-file, --keyfile, --passphrase-fd or "
-                    "--ask-passphrase");
+                    "machine can read it: use --passphrase-file, --keyfile, --passphrase-fd, "
+                    "--ask-passphrase, --pin-file or --pin-fd");
 }
 
 static enum oxv_status
@@ -188,6 +243,10 @@ take_option(struct oxv_supervisor_options *o, int option, char **argv, struct ox
         return set_source_fd(o, optarg, err);
     case OPTION_ASK_PASSPHRASE:
         return set_source(o, OXV_SOURCE_TERMINAL, NULL, err);
+    case OPTION_PIN_FILE:
+        return add_pin_file(o, optarg, err);
+    case OPTION_PIN_FD:
+        return set_pin_fd(o, optarg, err);
     case OPTION_USERS:
         return set_users(o, optarg, err);
     case OPTION_SECRET_MEMORY:
@@ -221,6 +280,9 @@ check(const struct oxv_supervisor_options *o, struct oxv_err *err)
     if (o->run == NULL || o->run[0] == '\0') {
         return oxv_fail(err, OXV_E_USAGE, "where are the doors? Give --run RUN or set OXVAULT_RUN");
     }
+    if (o->pin_fd >= 0 && o->pin_fd == o->source_fd) {
+        return oxv_fail(err, OXV_E_USAGE, "--passphrase-fd and --pin-fd are the same descriptor");
+    }
     return OXV_OK;
 }
 
@@ -228,9 +290,9 @@ enum oxv_status
 oxv_supervisor_options_parse(int argc, char **argv, struct oxv_supervisor_options *out,
                              struct oxv_err *err)
 {
-    struct oxv_supervisor_options o = { .dir = getenv("OXVAULT_DIR"),
-                                        .run = getenv("OXVAULT_RUN"),
-                                        .source_fd = -1 };
+    struct oxv_supervisor_options o = {
+        .dir = getenv("OXVAULT_DIR"), .run = getenv("OXVAULT_RUN"), .source_fd = -1, .pin_fd = -1
+    };
     int option;
 
     opterr = 0; /* its messages would repeat values */

@@ -8,6 +8,14 @@
 #include "base/status.h"
 #include "service/wire/messages.h"
 
+#define OXV_PIN_FILES_MAX 8u
+
+/* --pin-file [LABEL=]FILE */
+struct oxv_pin_file {
+    struct oxv_view label; /* of the token it is for; empty: of any */
+    const char *path;
+};
+
 struct oxv_supervisor_options {
     bool help;
     bool version;
@@ -18,6 +26,9 @@ struct oxv_supervisor_options {
     enum oxv_source source;    /* NONE: systemd's credential if there is one, else sealed */
     const char *source_file;   /* of PASSPHRASE and KEYFILE; NULL: source_fd */
     int source_fd;             /* of --passphrase-fd, else -1 */
+    struct oxv_pin_file pin_files[OXV_PIN_FILES_MAX];
+    size_t pin_file_count;
+    int pin_fd; /* of --pin-fd, else -1 */
     bool users_none;
     bool memory_unlocked;
     bool userns_allowed;

@@ -41,31 +41,43 @@ open_file(struct oxv_source_given *given, enum oxv_source source, const char *pa
     return st != OXV_OK ? st : oxv_open_secret_file(path, &given->fd, err);
 }
 
-/* systemd's LoadCredential=passphrase:..., where it is. */
-static enum oxv_status
-open_credential(struct oxv_source_given *given, struct oxv_err *err)
+enum oxv_status
+oxv_source_credential(const char *name, char path[OXV_SOURCE_PATH_MAX_BYTES], struct oxv_err *err)
 {
     const char *dir = getenv("CREDENTIALS_DIRECTORY");
-    char path[OXV_SOURCE_PATH_MAX_BYTES];
 
+    path[0] = '\0';
     if (dir == NULL || dir[0] != '/') {
         return OXV_OK;
     }
-    if (oxv_format(path, sizeof path, "%s/passphrase", dir) != OXV_OK) {
+    if (oxv_format(path, OXV_SOURCE_PATH_MAX_BYTES, "%s/%s", dir, name) != OXV_OK) {
         return oxv_fail(err, OXV_E_LIMIT, "CREDENTIALS_DIRECTORY is too long");
     }
     if (access(path, F_OK) != 0) {
-        return OXV_OK; /* no such credential: the service comes up sealed */
+        path[0] = '\0';
+    }
+    return OXV_OK;
+}
+
+/* Where there is no such credential the service comes up sealed. */
+static enum oxv_status
+open_credential(struct oxv_source_given *given, struct oxv_err *err)
+{
+    char path[OXV_SOURCE_PATH_MAX_BYTES];
+    enum oxv_status st = oxv_source_credential("passphrase", path, err);
+
+    if (st != OXV_OK || path[0] == '\0') {
+        return st;
     }
     return open_file(given, OXV_SOURCE_PASSPHRASE, path, err);
 }
 
-static enum oxv_status
-duplicate_fd(struct oxv_source_given *given, int fd, struct oxv_err *err)
+enum oxv_status
+oxv_source_take_fd(int fd, int *out, char name[OXV_SOURCE_PATH_MAX_BYTES], struct oxv_err *err)
 {
-    given->source = OXV_SOURCE_PASSPHRASE;
-    given->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (given->fd < 0) {
+    OXV_AUTO(oxv_closep) int taken = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+    if (taken < 0) {
         return oxv_fail_errno(err, "cannot use descriptor %d", fd);
     }
     /* The keeper has the only one, and nobody else can read on. */
@@ -74,10 +86,18 @@ duplicate_fd(struct oxv_source_given *given, int fd, struct oxv_err *err)
     if (null_fd < 0 || dup3(null_fd, fd, O_CLOEXEC) < 0) {
         return oxv_fail_errno(err, "cannot give up descriptor %d", fd);
     }
-    if (oxv_format(given->path, sizeof given->path, "descriptor %d", fd) != OXV_OK) {
+    if (oxv_format(name, OXV_SOURCE_PATH_MAX_BYTES, "descriptor %d", fd) != OXV_OK) {
         oxv_bug("the name of a descriptor is too long");
     }
+    *out = oxv_fd_take(&taken);
     return OXV_OK;
+}
+
+static enum oxv_status
+take_fd(struct oxv_source_given *given, int fd, struct oxv_err *err)
+{
+    given->source = OXV_SOURCE_PASSPHRASE;
+    return oxv_source_take_fd(fd, &given->fd, given->path, err);
 }
 
 /* The keeper asks, without echo; what it was like is kept, for the case that it dies meanwhile. */
@@ -105,7 +125,7 @@ open_given(const struct oxv_supervisor_options *o, struct oxv_source_given *give
         return open_credential(given, err);
     case OXV_SOURCE_PASSPHRASE:
         return o->source_file == NULL
-                   ? duplicate_fd(given, o->source_fd, err)
+                   ? take_fd(given, o->source_fd, err)
                    : open_file(given, OXV_SOURCE_PASSPHRASE, o->source_file, err);
     case OXV_SOURCE_KEYFILE:
         return open_file(given, OXV_SOURCE_KEYFILE, o->source_file, err);

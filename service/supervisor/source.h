@@ -29,6 +29,21 @@ OXV_MUST_USE enum oxv_status oxv_source_open(const struct oxv_supervisor_options
 /* Closes the descriptor. */
 void oxv_source_done(struct oxv_source_given *given);
 
+/*
+ * Moves descriptor `fd`, which somebody handed to this process: *out is the only one then, and at
+ * its number is /dev/null. `name` gets words for messages.
+ *   OXV_E_IO
+ */
+OXV_MUST_USE enum oxv_status
+oxv_source_take_fd(int fd, int *out, char name[OXV_SOURCE_PATH_MAX_BYTES], struct oxv_err *err);
+
+/*
+ * The path of systemd's credential of that name; "" where there is none.
+ *   OXV_E_LIMIT
+ */
+OXV_MUST_USE enum oxv_status
+oxv_source_credential(const char *name, char path[OXV_SOURCE_PATH_MAX_BYTES], struct oxv_err *err);
+
 /* Gives the terminal the settings it had, which are those without the keeper's silent prompt. */
 void oxv_source_restore_terminal(void);
 

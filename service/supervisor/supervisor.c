@@ -103,7 +103,14 @@ find_programs(struct oxv_supervisor *s, struct oxv_err *err)
     if (st == OXV_OK) {
         st = find_program(dir, "oxvault-keeper", s->keeper_path, err);
     }
-    return st != OXV_OK ? st : find_program(dir, "oxvault-frontend", s->frontend_path, err);
+    if (st == OXV_OK) {
+        st = find_program(dir, "oxvault-frontend", s->frontend_path, err);
+    }
+    /* Whoever uses no token needs no token helper. */
+    if (st == OXV_OK && oxv_format(s->helper_path, PATH_MAX, "%s/oxvault-token", dir) != OXV_OK) {
+        return oxv_fail(err, OXV_E_LIMIT, "the path of oxvault-token is too long");
+    }
+    return st;
 }
 
 /* The one mistake that is worth a better word than the keeper could give; it says all others. */
@@ -181,7 +188,7 @@ oxv_supervisor_close(struct oxv_supervisor *s)
     oxv_channel_free(s->control);
     s->control = NULL;
     oxv_doors_close(&s->doors);
-    oxv_children_done(&s->frontends);
+    oxv_children_done(&s->children);
     oxv_closep(&s->signal_fd);
     oxv_closep(&s->epoll_fd);
 }
@@ -212,16 +219,17 @@ oxv_supervisor_stop(struct oxv_supervisor *s, int exit_code)
 static void
 reap(struct oxv_supervisor *s)
 {
+    struct oxv_child child;
     int wait_status;
     pid_t pid;
 
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
         if (pid == s->keeper_pid) {
             oxv_keeper_link_ended(s, wait_status);
-        } else if (oxv_children_remove(&s->frontends, pid) && WIFSIGNALED(wait_status) &&
+        } else if (oxv_children_remove(&s->children, pid, &child) && WIFSIGNALED(wait_status) &&
                    WTERMSIG(wait_status) != SIGKILL) {
-            oxv_say("a frontend was ended by signal %d (%s)", WTERMSIG(wait_status),
-                    strsignal(WTERMSIG(wait_status)));
+            oxv_say("a %s was ended by signal %d (%s)", oxv_child_role_name(child.role),
+                    WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
         }
     }
 }
@@ -287,11 +295,11 @@ meet_deadlines(struct oxv_supervisor *s)
         }
         (void)kill(s->keeper_pid, SIGKILL); /* not yet reaped: the id is still its */
     }
-    if (oxv_children_kill_due(&s->frontends, now_us) > 0) {
+    if (oxv_children_kill_due(&s->children, now_us) > 0) {
         oxv_say("a frontend that the keeper gave up does not end: it is killed");
     }
     if (is_due(&s->kill_frontends_us, now_us)) {
-        oxv_children_kill_before(&s->frontends,
+        oxv_children_kill_before(&s->children,
                                  s->keeper_pid > 0 ? s->keeper_number : s->keeper_number + 1);
     }
 }
@@ -302,7 +310,7 @@ time_left_ms(const struct oxv_supervisor *s)
 {
     const uint64_t deadlines[] = { s->start_keeper_us, s->kill_keeper_us, s->kill_frontends_us };
     uint64_t now_us = oxv_clock_boot_us();
-    uint64_t nearest_us = oxv_children_next_kill_us(&s->frontends);
+    uint64_t nearest_us = oxv_children_next_kill_us(&s->children);
 
     for (size_t i = 0; i < sizeof deadlines / sizeof deadlines[0]; i++) {
         if (deadlines[i] != 0 && deadlines[i] < nearest_us) {
@@ -318,7 +326,7 @@ time_left_ms(const struct oxv_supervisor *s)
 static bool
 is_finished(const struct oxv_supervisor *s)
 {
-    return s->stopping && s->keeper_pid == 0 && s->frontends.count == 0;
+    return s->stopping && s->keeper_pid == 0 && s->children.count == 0;
 }
 
 int

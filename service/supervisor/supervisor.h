@@ -1,6 +1,7 @@
 /*
  * supervisor: the state of oxvaultd. It opens doors and sources, starts the keeper and, when the
- * keeper asks, frontends; replaces a keeper that died; stops all. It never reads a secret.
+ * keeper asks, frontends and token helpers; replaces a keeper that died; stops all. It never reads
+ * a secret.
  */
 #ifndef OXV_SERVICE_SUPERVISOR_SUPERVISOR_H
 #define OXV_SERVICE_SUPERVISOR_SUPERVISOR_H
@@ -20,6 +21,7 @@ struct oxv_supervisor {
     struct oxv_doors doors;
     char keeper_path[PATH_MAX];
     char frontend_path[PATH_MAX];
+    char helper_path[PATH_MAX];
     int epoll_fd;
     int signal_fd;
 
@@ -30,7 +32,7 @@ struct oxv_supervisor {
     bool was_ready;              /* any: the line on stdout is out */
     uint64_t keeper_started_us;
     unsigned quick_deaths; /* of replacements, in a row */
-    struct oxv_children frontends;
+    struct oxv_children children;
 
     bool stopping;
     int exit_code;

@@ -24,6 +24,7 @@ DOORS = ("sign", "admin", "audit")
 SOURCE_NONE, SOURCE_PASSPHRASE, SOURCE_KEYFILE, SOURCE_TERMINAL = range(4)
 STOP = 228
 FRONTEND, FRONTEND_FAILED = 226, 227
+HELPER, HELPER_FAILED = 230, 231
 CAP_KILL, CAP_SETGID, CAP_SETUID = 5, 6, 7
 
 
@@ -40,7 +41,7 @@ class Daemon:
         self.libexec.mkdir()
         for directory in (self.dir, self.libexec):
             directory.chmod(0o777)  # the role users write down what they see
-        for name in ("oxvault-keeper", "oxvault-frontend"):
+        for name in ("oxvault-keeper", "oxvault-frontend", "oxvault-token"):
             shutil.copy(FAKE, self.libexec / name)
             (self.libexec / name).chmod(0o755)
         self.behave()
@@ -106,7 +107,14 @@ class Daemon:
 
     @property
     def frontends(self):
-        file = self.libexec / "frontends"
+        return self._children("frontends")
+
+    @property
+    def helpers(self):
+        return self._children("tokens")
+
+    def _children(self, name):
+        file = self.libexec / name
         return [json.loads(x) for x in file.read_text().splitlines()] if file.exists() else []
 
     def living(self, role):
@@ -647,6 +655,9 @@ def test_a_secret_on_the_command_line_is_refused_with_the_reason(daemon, words):
         (["--passphrase-fd", "-1"], "number of a descriptor"),
         (["--passphrase-fd", "2"], "descriptor 2"),
         (["--passphrase-f", "3"], "unknown or incomplete option"),
+        (["--pin-fd", "77"], "descriptor 77 is not open"),
+        (["--pin-file", "label="], "[LABEL=]FILE"),
+        (["--pin-file", "a=/x", "--pin-file", "a=/y"], "the same token"),
     ],
 )
 def test_a_wrong_command_line_is_usage(daemon, words, said):
@@ -692,6 +703,23 @@ def test_a_refusal_ends_with_its_code_and_its_line(daemon):
     assert stderr == "oxvaultd: wrong passphrase, or seal 1 was changed\n"
     assert len(daemon.events("started")) == 1
     assert left_in(daemon.run) == {"lock"}
+
+
+def test_a_token_that_is_away_at_the_start_is_exit_code_7(daemon):
+    daemon.behave(refuse=[7, "the token ci is not there: plug it in"])
+    assert refused(daemon) == (7, "oxvaultd: the token ci is not there: plug it in\n")
+
+
+def test_a_token_that_is_away_when_the_keeper_is_replaced_is_waited_for(daemon):
+    daemon.ready()
+    daemon.behave(refuse=[7, "the token ci is not there: plug it in"])
+    os.kill(daemon.living("keeper")[0], signal.SIGKILL)
+    process.wait_until(
+        lambda: daemon.stderr.count("the token ci is not there: plug it in\n") == 2, 5, "two tries"
+    )
+    daemon.behave()
+    daemon.wait_for("published", 2)
+    assert daemon.stop() == (0, "")
 
 
 def test_a_refusal_of_a_replacement_ends_the_service_too(daemon):
@@ -974,6 +1002,197 @@ def test_children_may_open_as_many_descriptors_as_the_hard_limit_allows(daemon):
     process.wait_until(lambda: daemon.frontends, 10, "a frontend")
     for child in (*daemon.events("started"), *daemon.frontends):
         assert child["limits"]["files"] == [4096, 4096]
+    assert daemon.stop() == (0, "")
+
+
+# ---- token helpers ----
+
+
+def with_helpers(daemon, *serials, **behaviour):
+    """Ready, with these helpers; returns the messages that brought their channels."""
+    environment = behaviour.pop("environment", None)
+    daemon.behave(helpers=serials, **behaviour)
+    daemon.ready(environment=environment)
+    answers = daemon.wait_for("message", len(serials))
+    process.wait_until(lambda: len(daemon.helpers) == len(serials), 10, "the helpers")
+    return answers
+
+
+def test_a_token_helper_gets_a_channel_and_little_else(daemon):
+    (answer,) = with_helpers(daemon, 1, environment={
+        "SOFTHSM2_CONF": "/conf", "TPM2_PKCS11_TCTI": "tabrmd", "SECRET_OF_MINE": "x", "HOME": "/h",
+        "LD_PRELOAD": "",
+    })
+    assert (answer["type"], answer["id"], answer["fds"]) == (HELPER, 201, 1)
+    assert answer["fields"] == {"1": 1}
+    (helper,) = daemon.helpers
+    environment = {k: v for k, v in helper["environment"].items() if k != "LC_CTYPE"}
+    assert environment == {
+        "OPENSSL_CONF": "/dev/null", "SOFTHSM2_CONF": "/conf", "TPM2_PKCS11_TCTI": "tabrmd",
+    }
+    assert helper["argv"] == []
+    assert helper["descriptors"] == [0, 1, 2, 3]
+    assert helper["stdin"] == "/dev/null"
+    assert helper["stdout_is_stderr"]
+    assert helper["blocked_signals"] == "0" * 16
+    assert helper["no_new_privs"] == "1"
+    assert int(helper["capabilities"], 16) == 0
+    assert helper["group"] == daemon.child.pid
+    # only token helpers get settings of modules
+    (keeper,) = daemon.events("started")
+    assert "SOFTHSM2_CONF" not in keeper["environment"]
+    assert daemon.stop() == (0, "")
+    assert daemon.stderr == ""
+
+
+def test_a_token_helper_that_was_given_up_is_killed_at_once(daemon):
+    (daemon.libexec / "stay").touch()
+    with_helpers(daemon, 1, 2, frontends=2, **{"lose-helpers": [2, 2, 99]})
+    process.wait_until(lambda: len(daemon.frontends) == 2, 10, "frontends with the same serials")
+    first, second = (helper["pid"] for helper in daemon.helpers)
+    os.kill(second, signal.SIGSTOP)
+    began = time.monotonic()
+    os.kill(daemon.living("keeper")[0], signal.SIGUSR2)
+    process.wait_until(lambda: len(daemon.living("token")) == 1, 5, "its end")
+    assert time.monotonic() - began < 0.5
+    assert daemon.living("token")[0] in (first, second)
+    assert len(daemon.living("frontend")) == 2
+    assert len(daemon.events("started")) == 1
+    assert daemon.stop() == (0, "")
+
+
+def test_token_helpers_die_with_their_keeper(daemon):
+    """Even one that hangs: the next one needs the device."""
+    (daemon.libexec / "stay").touch()
+    with_helpers(daemon, 1)
+    (old,) = daemon.living("token")
+    os.kill(daemon.living("keeper")[0], signal.SIGKILL)
+    process.wait_until(lambda: daemon.living("token") not in ([], [old]), 5, "another helper")
+    assert process.process(old) is None
+    assert daemon.stop() == (0, "")
+
+
+def test_a_token_helper_that_crashes_is_named(daemon):
+    with_helpers(daemon, 1)
+    os.kill(daemon.living("token")[0], signal.SIGSEGV)
+    process.wait_until(
+        lambda: daemon.stderr == "oxvaultd: a token helper was ended by signal 11 "
+        "(Segmentation fault)\n", 5, "the line"
+    )
+    assert len(daemon.events("started")) == 1
+    assert daemon.stop() == (0, "")
+
+
+@pytest.mark.root
+def test_a_token_helper_has_its_own_user_with_its_groups(make_daemon):
+    daemon = make_daemon(users=())
+    with_helpers(daemon, 1)
+    (helper,) = daemon.helpers
+    assert (helper["uids"], helper["gids"]) == uids_of("oxvault-token")
+    assert set(helper["groups"]) == set(
+        os.getgrouplist("oxvault-token", pwd.getpwnam("oxvault-token").pw_gid)
+    )
+    assert int(helper["capabilities"], 16) == int(helper["bounding"], 16) == 0
+    assert daemon.stop() == (0, "")
+
+
+def test_vault_pub_is_written_anew_whenever_the_keeper_says_so(daemon):
+    long = "token " + "x" * 40000
+    daemon.behave(publish=["second", long])
+    daemon.ready()
+    daemon.wait_for("published-again", 2)
+    file = daemon.run / "vault.pub"
+    assert file.read_text() == long
+    assert file.stat().st_mode & 0o7777 == 0o644
+    assert daemon.stop() == (0, "")
+    assert not file.exists()
+
+
+# ---- PINs ----
+
+
+def pins(daemon, count):
+    seen = daemon.wait_for("pin", count)
+    return [(pin["label"], pin["path"], pin["secret"]) for pin in seen]
+
+
+def test_pin_files_are_opened_and_handed_on_for_each_keeper(daemon):
+    one = private_file(daemon.base / "pin", "1234\n")
+    other = private_file(daemon.base / "other=pin", "user:5678")
+    daemon.ready("--pin-file", one, "--pin-file", f"my token={other}")
+    expected = [("", str(one), "1234\n"), ("my token", str(other), "user:5678")]
+    assert pins(daemon, 2) == expected
+    (start,) = daemon.events("start")
+    assert start["source"] == SOURCE_NONE
+    one.write_text("4321")
+    os.kill(daemon.living("keeper")[0], signal.SIGKILL)
+    assert pins(daemon, 4)[2:] == [("", str(one), "4321"), expected[1]]
+    daemon.wait_for("published", 2)
+    assert daemon.stop() == (0, "")
+
+
+def test_pins_go_together_with_a_passphrase(daemon):
+    pin = private_file(daemon.base / "pin", "1234")
+    daemon.ready("--pin-file", pin, "--passphrase-file", secret_file(daemon))
+    assert pins(daemon, 1) == [("", str(pin), "1234")]
+    (start,) = daemon.events("start")
+    assert (start["source"], start["secret"]) == (SOURCE_PASSPHRASE, "correct horse")
+    daemon.stop()
+
+
+def test_a_pin_descriptor_gives_once(daemon):
+    reader, writer = os.pipe()
+    os.write(writer, b"1234")
+    os.close(writer)
+    daemon.ready("--pin-fd", reader, pass_fds=[reader])
+    os.close(reader)
+    assert pins(daemon, 1) == [("", f"descriptor {reader}", "1234")]
+    os.kill(daemon.living("keeper")[0], signal.SIGKILL)
+    daemon.wait_for("published", 2)
+    assert len(daemon.events("pin")) == 1
+    assert f"oxvault --run {daemon.run} token login" in daemon.stderr
+    assert daemon.stop() == (0, "")
+
+
+def test_systemds_pin_is_found_by_itself_where_none_is_given(daemon):
+    credentials = daemon.base / "credentials"
+    credentials.mkdir()
+    file = private_file(credentials / "pin", "from systemd")
+    environment = {"CREDENTIALS_DIRECTORY": str(credentials)}
+    daemon.ready(environment=environment)
+    assert pins(daemon, 1) == [("", str(file), "from systemd")]
+    daemon.stop()
+    mine = private_file(daemon.base / "pin", "mine")
+    daemon.ready("--pin-file", mine, environment=environment)
+    assert pins(daemon, 2)[1:] == [("", str(mine), "mine")]
+    daemon.stop()
+
+
+@pytest.mark.parametrize(("mode", "code"), [(0o640, 3), (None, 1)])
+def test_a_pin_file_that_is_not_as_it_must_be_is_refused(daemon, mode, code):
+    file = daemon.base / "pin"
+    if mode is not None:
+        private_file(file, "1234").chmod(mode)
+    assert refused(daemon, "--pin-file", f"label={file}")[0] == code
+    assert str(file) in daemon.stderr
+    assert not daemon.events("started")
+
+
+def test_a_pin_file_that_is_a_symlink_is_refused(daemon):
+    (daemon.base / "link").symlink_to(private_file(daemon.base / "pin", "1234"))
+    code, stderr = refused(daemon, "--pin-file", daemon.base / "link")
+    assert (code, f"{daemon.base}/link" in stderr) == (3, True)
+
+
+def test_a_pin_file_that_is_gone_at_a_replacement_keeps_the_service_up(daemon):
+    file = private_file(daemon.base / "pin", "1234")
+    daemon.ready("--pin-file", file)
+    file.unlink()
+    os.kill(daemon.living("keeper")[0], signal.SIGKILL)
+    daemon.wait_for("published", 2)
+    assert len(daemon.events("pin")) == 1
+    assert f"cannot open {file}" in daemon.stderr
+    assert "token login" in daemon.stderr
     assert daemon.stop() == (0, "")
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""A keeper, or a frontend, that does what a test tells it: for tests of the supervisor alone.
+"""A keeper, frontend or token helper that does what a test tells it: for tests of the supervisor.
 
-Installed as oxvault-keeper and oxvault-frontend into a directory for --libexec. What it is to do
+Installed as oxvault-keeper, oxvault-frontend and oxvault-token into a directory for --libexec. What it is to do
 stands in DIR/behaviour.json (DIR from --dir); what it saw goes to DIR/seen, a JSON line each.
 """
 
@@ -15,8 +15,8 @@ import struct
 import sys
 
 CHANNEL_FD = 3
-PUBLISH, READY, WANT_FRONTEND, REFUSE, STATE, FRONTEND_LOST = range(192, 198)
-START, PUBLISHED, FRONTEND, FRONTEND_FAILED, STOP = range(224, 229)
+PUBLISH, READY, WANT_FRONTEND, REFUSE, STATE, FRONTEND_LOST, WANT_HELPER, HELPER_LOST = range(192, 200)
+START, PUBLISHED, FRONTEND, FRONTEND_FAILED, STOP, PIN, HELPER, HELPER_FAILED = range(224, 232)
 START_NUMBERS = {
     1: "source", 2: "memory_unlocked", 3: "require_sandbox", 4: "service_uid_plus1",
     5: "admin_gid_plus1", 6: "audit_gid_plus1", 7: "single_uid", 8: "userns_allowed",
@@ -116,7 +116,12 @@ class Fake:
         assert (message_type, message_id) == (PUBLISHED, 7)
         self.see("published")
         self.send(READY, 0, number(1, self.behaviour.get("sealed", 0)))
+        for text_of_pub in self.behaviour.get("publish", []):
+            self.publish(text_of_pub)
         signal.signal(signal.SIGUSR1, lambda *_: self.lose(*self.behaviour["lose"]))
+        signal.signal(signal.SIGUSR2, lambda *_: self.lose_helpers(*self.behaviour["lose-helpers"]))
+        for serial in self.behaviour.get("helpers", []):
+            self.send(WANT_HELPER, 200 + serial, number(1, serial))
         for i in range(self.behaviour.get("frontends", 0)):
             self.send(WANT_FRONTEND, 100 + i, self.frontend(50 + i))
             if self.behaviour.get("lose-at-once"):
@@ -141,6 +146,16 @@ class Fake:
                 os.close(self.channels.pop(serial))
             self.send(FRONTEND_LOST, 0, self.frontend(serial))
 
+    def lose_helpers(self, *serials):
+        for serial in serials:
+            self.send(HELPER_LOST, 0, number(1, serial))
+
+    def publish(self, words):
+        self.send(PUBLISH, 8, text(1, words))
+        (message_type, message_id, _), = self.receive()[0]
+        assert (message_type, message_id) == (PUBLISHED, 8)
+        self.see("published-again")
+
     @staticmethod
     def numbers(payload):
         return {tag: int.from_bytes(value, "big") for tag, value in fields(payload).items()}
@@ -154,6 +169,12 @@ class Fake:
     def start(self):
         received, fds = self.receive()
         (message_type, _, payload), = received
+        while message_type == PIN:
+            (fd,) = fds
+            label, path = (fields(payload).get(tag, b"").decode() for tag in (1, 2))
+            self.see("pin", label=label, path=path, secret=os.read(fd, 1000).decode())
+            received, fds = self.receive()
+            (message_type, _, payload), = received
         assert message_type == START
         found = fields(payload)
         seen = {name: int.from_bytes(found.get(tag, b""), "big")
@@ -189,10 +210,10 @@ def os_dup(fds):
     return [os.dup(fd) for fd in fds]
 
 
-def run_frontend(directory):
+def run_child(directory, role):
     """Ends at the end of its channel, as a real one does; not where there is a file `stay`."""
     line = json.dumps(about_this_process()) + "\n"
-    with open(f"{directory}/frontends", "a", encoding="utf-8") as seen:
+    with open(f"{directory}/{role}s", "a", encoding="utf-8") as seen:
         seen.write(line)
     if os.path.exists(f"{directory}/stay"):
         signal.pause()
@@ -200,8 +221,9 @@ def run_frontend(directory):
 
 
 if __name__ == "__main__":
-    if os.path.basename(sys.argv[0]) == "oxvault-frontend":
-        run_frontend(os.path.dirname(sys.argv[0]))
+    name = os.path.basename(sys.argv[0])
+    if name != "oxvault-keeper":
+        run_child(os.path.dirname(sys.argv[0]), name.removeprefix("oxvault-"))
     else:
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)

@@ -45,7 +45,7 @@ class Process:
 
     @property
     def role(self):
-        for role in ("keeper", "frontend", "oxvaultd"):
+        for role in ("keeper", "frontend", "token", "oxvaultd"):
             if role[:7] in self.name:
                 return "supervisor" if role == "oxvaultd" else role
         return self.name
