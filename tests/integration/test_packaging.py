@@ -62,12 +62,52 @@ def test_systemd_analyze_security_rates_the_service_below_2(units):
     assert float(exposure.group(1)) < 2.0, done.stdout
 
 
+@pytest.fixture
+def drop_ins(build):
+    return build.prefix / "share/doc/oxvault/tokens"
+
+
+@pytest.mark.parametrize("name", ["network", "opencryptoki", "softhsm", "tpm", "usb"])
+def test_what_a_token_needs_leaves_the_service_shut_in(build, units, drop_ins, tmp_path, name):
+    for unit in UNITS:
+        text = (units / unit).read_text()
+        text = re.sub(r"^ExecStart=\S+", f"ExecStart={build.oxvaultd}", text, flags=re.MULTILINE)
+        (tmp_path / unit).write_text(text)
+    (tmp_path / "oxvaultd.service.d").mkdir()
+    shutil.copy(drop_ins / f"{name}.conf", tmp_path / "oxvaultd.service.d")
+    done = run("systemd-analyze", "verify", "--man=no", *(tmp_path / unit for unit in UNITS))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    added = settings(drop_ins / f"{name}.conf")
+    # all of what it widens is for the token: no other process of the service opens a device or socket
+    assert added.keys() <= {
+        "After", "Environment", "ReadWritePaths", "PrivateDevices", "DeviceAllow", "PrivateNetwork",
+        "RestrictAddressFamilies", "IPAddressAllow", "PrivateIPC",
+    }
+    assert not {"AF_PACKET", "any"} & set(" ".join(sum(added.values(), [])).split())
+
+
+def test_every_drop_in_is_tested(drop_ins):
+    found = {path.stem for path in drop_ins.iterdir()}
+    assert found == {"network", "opencryptoki", "softhsm", "tpm", "usb"}
+
+
+def test_a_token_that_is_away_is_waited_for_and_a_wrong_pin_is_not_tried_again(units):
+    found = settings(units / "oxvaultd.service")
+    never_again = set(found["RestartPreventExitStatus"][0].split())
+    assert "4" in never_again
+    assert "7" not in never_again
+    # systemd gives up after 5 starts in 10 s
+    assert float(found["RestartSec"][0]) * 4 > 10
+
+
 def test_nothing_in_the_unit_erases_the_identity_of_callers(units):
     found = settings(units / "oxvaultd.service")
     for key in ("PrivateUsers", "DynamicUser", "User"):
         assert key not in found
     assert found["Type"] == ["notify"]
+    # by name, not by path: without such a file the service starts all the same
     assert found["LoadCredential"][0].startswith("passphrase:/")
+    assert found["LoadCredential"][1:] == ["pin:oxvault.pin"]
 
 
 def test_the_units_filter_lets_the_processes_lock_themselves_in(units):
@@ -101,6 +141,6 @@ def test_sysusers_makes_three_users_and_two_groups(build, tmp_path):
 
 
 def test_the_programs_that_hold_keys_cannot_be_read_by_others(build):
-    for name in ("oxvault-keeper", "oxvault-frontend"):
+    for name in ("oxvault-keeper", "oxvault-frontend", "oxvault-token"):
         assert (build.libexec / name).stat().st_mode & 0o7777 == 0o711
     assert build.oxvaultd.stat().st_mode & 0o7777 == 0o755
