@@ -29,6 +29,16 @@ FORBIDDEN_TO_FRONTEND = {
     "accept-peer", "openat", "newfstatat", "unlinkat", "memfd_secret", "read", "pwrite64", "sendto",
     "getsockopt", "mprotect", "getrandom", "prlimit64",
 }
+# Its module may open, write, connect, load code and start threads.
+FORBIDDEN_TO_TOKEN = {
+    "signal-parent", "signal-group", "signal-all", "signal-thread-of-parent", "attach-parent",
+    "read-parent", "limit-parent", "fork-itself", "vfork-itself", "execute", "execveat", "clone3",
+    "become-dumpable", "forget-the-parent", "inject-terminal-input", "make-device-file", "ptrace",
+    "process_vm_readv", "process_vm_writev", "pidfd_getfd", "pidfd_send_signal", "keyctl", "add_key",
+    "request_key", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "kexec_load",
+    "init_module", "unshare", "setns", "mount", "umount2", "pivot_root", "move_mount", "setuid",
+    "setgroups", "capset", "seccomp", "swapon", "open_by_handle_at",
+}
 HARDENED = {
     "no-capability", "no-core-file", "private-umask", "no-new-privs", "not-dumpable",
     "seccomp-filter", "landlock-rules",
@@ -84,6 +94,34 @@ def test_the_frontend_is_shut_in(build):
     assert code == 0
 
 
+def test_the_token_helper_is_shut_in_as_far_as_a_module_allows(build):
+    code, answers, output = probe(build, "token")
+    assert_shut_in(answers, FORBIDDEN_TO_TOKEN, output)
+    assert answers["execute"] == "denied (seccomp)"
+    assert answers["clone3"] == "denied (ENOSYS)"  # and so threads are made by clone()
+    for work in ("start-thread", "load-code", "map-code", "make-tcp-socket", "make-unix-socket",
+                 "move-between-directories", "pass-descriptor", "signal-own"):
+        assert answers[work] == "works"
+    assert "open-passwd" not in answers
+    assert code == 0
+
+
+@pytest.mark.parametrize("attempt", ["attach-parent", "read-parent", "become-dumpable", "bpf",
+                                     "mount", "userfaultfd", "io_uring_setup"])
+def test_the_filter_in_use_ends_the_token_helper_at_the_attempt(build, attempt):
+    code, answers, _ = probe(build, "token", attempt)
+    assert code == -signal.SIGSYS
+    assert attempt not in answers
+
+
+@pytest.mark.parametrize("attempt", ["execute", "fork-itself", "vfork-itself", "signal-parent",
+                                     "keyctl", "setuid"])
+def test_a_module_that_starts_a_program_is_told_no(build, attempt):
+    code, answers, _ = probe(build, "token", attempt)
+    assert answers[attempt] == "denied (EPERM)"
+    assert code == 0
+
+
 @pytest.mark.parametrize("attempt", ["execute", "fork-itself", "make-tcp-socket", "attach-parent",
                                      "signal-parent", "map-code", "keyctl"])
 def test_the_filter_in_use_ends_the_keeper_at_the_attempt(build, vault, attempt):
@@ -103,6 +141,7 @@ def test_the_filter_in_use_ends_the_frontend_at_the_attempt(build, attempt):
 def test_what_is_allowed_passes_the_filter_in_use(build, vault):
     assert probe(build, "keeper", vault, "keep-files")[1]["keep-files"] == "works"
     assert probe(build, "frontend", "pass-descriptor")[1]["pass-descriptor"] == "works"
+    assert probe(build, "token", "start-thread")[1]["start-thread"] == "works"
 
 
 def test_a_probe_without_what_it_needs_is_a_usage_error(build):
