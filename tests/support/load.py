@@ -3,6 +3,7 @@
 import http.client
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 from support import oauth
@@ -25,11 +26,16 @@ class Released:
 
 
 class Load:
-    """`threads` connections to the sign door, each with one request under way."""
+    """
+    `threads` connections to the sign door, each with one request under way. `refused` counts the
+    answers 503, by code.
+    """
 
-    def __init__(self, socket, threads=4):
+    def __init__(self, socket, threads=4, connection="acme"):
         self.socket = socket
+        self.connection = connection
         self.released = []
+        self.refused = Counter()
         self.unexpected = []
         self._going = False
         self._ended = False
@@ -93,7 +99,7 @@ class Load:
         asked_at = time.monotonic()
         try:
             answer = door.post(
-                "/v1/sign/oauth1", {"connection": "acme", "method": "GET", "url": url}
+                "/v1/sign/oauth1", {"connection": self.connection, "method": "GET", "url": url}
             )
         except (OSError, http.client.HTTPException):
             time.sleep(0.001)  # nobody at the door for a moment
@@ -109,6 +115,7 @@ class Load:
             )
             self.released.append(released)
         elif answer.status == 503:
+            self.refused[answer.code] += 1
             time.sleep(0.001)
         else:
             self.unexpected.append(answer)
