@@ -104,6 +104,34 @@ skip_line(struct oxv_lines *lines, struct oxv_view *end)
     }
 }
 
+/* Drops zero bytes; what is left then is something else, or the end. */
+static enum oxv_status
+skip_zeros(struct oxv_lines *lines)
+{
+    for (;;) {
+        size_t len = 0;
+
+        while (len < lines->left.len && lines->left.data[len] == 0) {
+            len++;
+        }
+        consume(lines, len);
+        if (lines->left.len > 0 || lines->at_end) {
+            return OXV_OK;
+        }
+        enum oxv_status st = fill(lines);
+
+        if (st != OXV_OK) {
+            return st;
+        }
+    }
+}
+
+static bool
+begins_with_zero(const struct oxv_lines *lines)
+{
+    return lines->left.len > 0 && lines->left.data[0] == 0;
+}
+
 enum oxv_status
 oxv_lines_next(struct oxv_lines *lines, struct oxv_line *out)
 {
@@ -120,7 +148,14 @@ oxv_lines_next(struct oxv_lines *lines, struct oxv_line *out)
     }
     struct oxv_line line = { .offset = lines->offset };
 
-    if (newline != NULL) {
+    if (begins_with_zero(lines)) {
+        enum oxv_status st = skip_zeros(lines);
+
+        if (st != OXV_OK) {
+            return st;
+        }
+        line.kind = lines->left.len > 0 ? OXV_LINE_HOLE : OXV_LINE_END;
+    } else if (newline != NULL) {
         line.kind = OXV_LINE_WHOLE;
         line.text = oxv_view(lines->left.data, (size_t)(newline - lines->left.data));
         consume(lines, line.text.len + 1);

@@ -12,7 +12,8 @@ enum oxv_line_kind {
     OXV_LINE_WHOLE,   /* ended by a newline, which is not part of the text */
     OXV_LINE_PARTIAL, /* the file's last bytes, without a newline */
     OXV_LINE_LONG,    /* longer than any line of ours; the text is its end, see below */
-    OXV_LINE_END,     /* the end of the file; no text */
+    OXV_LINE_HOLE,    /* zero bytes where a line should begin, and more behind them; no text */
+    OXV_LINE_END,     /* the end of the file, or nothing but zero bytes up to it; no text */
 };
 
 struct oxv_line {

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/hook.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "vault/log/torn.h"
@@ -26,7 +25,7 @@ oxv_log_free(struct oxv_log *log)
     oxv_epoch_key_done(&log->key);
     oxv_hasher_free(log->hasher);
     free(log->buffer);
-    oxv_closep(&log->file_fd);
+    oxv_tail_done(&log->tail, !log->broken);
     oxv_closep(&log->seg_fd);
     oxv_closep(&log->dir_fd);
     oxv_closep(&log->lock_fd);
@@ -60,7 +59,8 @@ oxv_log_attach(int vault_fd, struct oxv_log **out, struct oxv_err *err)
     if (log == NULL) {
         return oxv_fail(err, OXV_E_MEMORY, "no memory for the log");
     }
-    log->dir_fd = log->seg_fd = log->file_fd = log->lock_fd = -1;
+    log->dir_fd = log->seg_fd = log->lock_fd = -1;
+    oxv_tail_init(&log->tail, -1);
     log->hasher = oxv_hasher_new();
     log->buffer = malloc(BUFFER_FIRST_BYTES);
     log->buffer_max = BUFFER_FIRST_BYTES;
@@ -77,6 +77,7 @@ oxv_log_attach(int vault_fd, struct oxv_log **out, struct oxv_err *err)
     if (log->seg_fd < 0) {
         return oxv_fail_errno(err, "cannot open the directory log/seg");
     }
+    oxv_tail_init(&log->tail, log->seg_fd);
     enum oxv_status st = take_lock(log, err);
 
     if (st == OXV_OK) {
@@ -215,80 +216,6 @@ oxv_log_append(struct oxv_log *log, const struct oxv_entry *entry, uint64_t *ind
     return OXV_OK;
 }
 
-/* The next segment: an empty file, durable itself and in its directory. */
-static enum oxv_status
-begin_segment(struct oxv_log *log, uint64_t segment, struct oxv_err *err)
-{
-    char name[OXV_SEGMENT_NAME_BYTES];
-
-    oxv_segment_name(segment, name);
-    OXV_AUTO(oxv_closep)
-    int fd = openat(log->seg_fd, name,
-                    O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-    if (fd < 0) {
-        return oxv_fail_errno(err, "cannot create log/seg/%s", name);
-    }
-    if (fsync(fd) != 0 || fsync(log->seg_fd) != 0) {
-        return oxv_fail_errno(err, "cannot sync log/seg/%s", name);
-    }
-    oxv_closep(&log->file_fd);
-    log->file_fd = oxv_fd_take(&fd);
-    log->segment = segment;
-    log->segment_bytes = 0;
-    return OXV_OK;
-}
-
-/* Is the file we write to still the one that readers find, and as long as we left it? */
-static enum oxv_status
-check_file(const struct oxv_log *log, struct oxv_err *err)
-{
-    char name[OXV_SEGMENT_NAME_BYTES];
-    struct stat ours;
-    struct stat found;
-
-    oxv_segment_name(log->segment, name);
-    if (fstat(log->file_fd, &ours) != 0) {
-        return oxv_fail_errno(err, "cannot examine log/seg/%s", name);
-    }
-    if (ours.st_nlink < 1 || fstatat(log->seg_fd, name, &found, AT_SYMLINK_NOFOLLOW) != 0 ||
-        found.st_ino != ours.st_ino || found.st_dev != ours.st_dev) {
-        return oxv_fail(err, OXV_E_IO, "log/seg/%s was deleted or replaced: signing stops", name);
-    }
-    if (ours.st_size < 0 || (uint64_t)ours.st_size != log->segment_bytes) {
-        return oxv_fail(err, OXV_E_IO, "log/seg/%s was changed by someone else: signing stops",
-                        name);
-    }
-    return OXV_OK;
-}
-
-/* One write, one sync. What comes short or fails is not tried again (fsyncgate). */
-static enum oxv_status
-write_part(struct oxv_log *log, struct oxv_view bytes, struct oxv_err *err)
-{
-    if (oxv_hook("log.before_write") != 0) {
-        return oxv_fail_errno(err, "cannot write the log");
-    }
-    ssize_t n = write(log->file_fd, bytes.data, bytes.len);
-
-    if (n < 0) {
-        return oxv_fail_errno(err, "cannot write the log");
-    }
-    if ((size_t)n != bytes.len) {
-        return oxv_fail(err, OXV_E_IO, "cannot write the log: only %zd of %zu bytes were taken", n,
-                        bytes.len);
-    }
-    if (oxv_hook("log.before_sync") != 0 || fdatasync(log->file_fd) != 0) {
-        return oxv_fail_errno(err, "cannot sync the log");
-    }
-    if (oxv_hook("log.after_sync") != 0) {
-        return oxv_fail_errno(err, "the log failed after its sync");
-    }
-    log->segment_bytes += bytes.len;
-    log->commits++;
-    return OXV_OK;
-}
-
 static enum oxv_status
 write_group(struct oxv_log *log, struct oxv_err *err)
 {
@@ -299,18 +226,16 @@ write_group(struct oxv_log *log, struct oxv_err *err)
         struct oxv_view bytes = oxv_view_from(oxv_view(log->buffer, part->end), begin);
         enum oxv_status st = OXV_OK;
 
-        if (log->file_fd < 0 || part->segment != log->segment) {
-            st = begin_segment(log, part->segment, err);
+        if (log->tail.fd < 0 || part->segment != log->tail.segment) {
+            st = oxv_tail_begin(&log->tail, part->segment, err);
         }
         if (st == OXV_OK) {
-            st = check_file(log, err);
-        }
-        if (st == OXV_OK) {
-            st = write_part(log, bytes, err);
+            st = oxv_tail_write(&log->tail, bytes, err);
         }
         if (st != OXV_OK) {
             return st;
         }
+        log->commits++;
         begin = part->end;
     }
     return OXV_OK;
@@ -365,7 +290,7 @@ oxv_log_size(const struct oxv_log *log)
 uint64_t
 oxv_log_segment_bytes(const struct oxv_log *log)
 {
-    return log->segment_bytes;
+    return log->tail.bytes;
 }
 
 uint64_t
@@ -404,7 +329,7 @@ oxv_log_open_segment(const struct oxv_log *log, uint64_t index, int *fd, uint64_
     if (opened < 0 || fstat(opened, &st) != 0) {
         return oxv_fail_errno(err, "cannot open log/seg/%s", name);
     }
-    *bytes = segment == log->segment ? log->segment_bytes : (uint64_t)st.st_size;
+    *bytes = segment == log->tail.segment ? log->tail.bytes : (uint64_t)st.st_size;
     *first = segment * OXV_LOG_SEGMENT_ENTRIES;
     *fd = oxv_fd_take(&opened);
     return OXV_OK;

@@ -82,8 +82,9 @@ size_t oxv_log_waiting(const struct oxv_log *log);
 
 /*
  * Makes the group durable: lines and commit line in one write, one fdatasync (two of each where
- * the group crosses a segment's end). Only after OXV_OK may answers leave. An empty group is OXV_OK
- * and does nothing. A failure breaks the log.
+ * the group crosses a segment's end, or where zeros have to be written ahead, see tail.h). Only
+ * after OXV_OK may answers leave. An empty group is OXV_OK and does nothing. A failure breaks the
+ * log.
  */
 OXV_MUST_USE enum oxv_status oxv_log_commit(struct oxv_log *log, struct oxv_err *err);
 

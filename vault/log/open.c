@@ -325,15 +325,13 @@ continue_after(struct oxv_log *log, const struct oxv_walk *walk, struct oxv_err 
     if (st != OXV_OK) {
         return st;
     }
-    log->file_fd = openat(log->seg_fd, name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-    if (log->file_fd < 0) {
-        return oxv_fail_errno(err, "cannot open log/seg/%s", name);
+    st = oxv_tail_continue(&log->tail, walk->segment, walk->good_offset, err);
+    if (st != OXV_OK) {
+        return st;
     }
     log->tree = good->tree;
     log->next_tree = good->tree;
     log->last_time_us = good->last_time_us;
-    log->segment = walk->segment;
-    log->segment_bytes = walk->good_offset;
     return OXV_OK;
 }
 

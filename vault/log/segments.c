@@ -160,6 +160,7 @@ walk_lines(struct oxv_walk *walk, struct oxv_lines *lines, bool is_last, enum ox
             walk->fault.offset = OXV_LOG_ENTRY_MAX_BYTES;
             return OXV_OK;
         case OXV_LINE_PARTIAL:
+        case OXV_LINE_HOLE:
             *end = is_last ? OXV_WALK_TORN
                            : fault_at(walk, "short_segment", "the segment ends within a line");
             return OXV_OK;

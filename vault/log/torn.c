@@ -13,6 +13,7 @@
 #define COPY_BYTES        65536u
 #define HASH_PREFIX_BYTES 8u
 #define NEW_END           ".new"
+#define SECTOR_BYTES      512u /* the least that a disk writes whole */
 /* So many bytes of a commit line may differ for it still to be that commit line, damaged. */
 #define DAMAGE_MAX_BYTES 8u
 
@@ -26,79 +27,6 @@ open_segment(int seg_fd, uint64_t n, int flags, int *fd, struct oxv_err *err)
     if (*fd < 0) {
         return oxv_fail_errno(err, "cannot open log/seg/%s", name);
     }
-    return OXV_OK;
-}
-
-/* Does a whole commit line, with its newline, stand anywhere in what is left of the file? */
-static enum oxv_status
-find_commit_line(int fd, bool *found)
-{
-    struct oxv_line line = { .kind = OXV_LINE_WHOLE };
-    OXV_AUTO(oxv_lines_freep) struct oxv_lines *lines = oxv_lines_new(fd);
-
-    if (lines == NULL) {
-        return OXV_E_MEMORY;
-    }
-    *found = false;
-    while (line.kind != OXV_LINE_END && !*found) {
-        enum oxv_status st = oxv_lines_next(lines, &line);
-
-        if (st != OXV_OK) {
-            return st;
-        }
-        *found = (line.kind == OXV_LINE_WHOLE || line.kind == OXV_LINE_LONG) &&
-                 oxv_commit_ends_line(line.text);
-    }
-    return OXV_OK;
-}
-
-/* Is all that follows the good lines the commit line they wait for, with a few bytes changed? */
-static enum oxv_status
-find_damaged_commit(const struct oxv_walk *walk, int fd, bool *found)
-{
-    const struct oxv_chain *chain = &walk->chain;
-    struct oxv_commit expected = { .epoch = chain->epoch, .size = chain->tree.size };
-    uint8_t rest[OXV_COMMIT_MAX_BYTES + 1];
-    ssize_t n = pread(fd, rest, sizeof rest, (off_t)walk->end_offset);
-
-    if (n < 0) {
-        return OXV_E_IO;
-    }
-    *found = false;
-    if (n > 0 && !oxv_chain_is_committed(chain)) {
-        oxv_tree_root(&chain->tree, chain->hasher, expected.root);
-        /* The last byte stands for the newline, damaged or not. */
-        *found =
-            oxv_commit_compare(oxv_view(rest, (size_t)n - 1), &expected).count <= DAMAGE_MAX_BYTES;
-    }
-    return OXV_OK;
-}
-
-enum oxv_status
-oxv_torn_judge(const struct oxv_walk *walk, int seg_fd, bool *is_torn, struct oxv_err *err)
-{
-    OXV_AUTO(oxv_closep) int fd = -1;
-    bool whole = false;
-    bool damaged = false;
-    enum oxv_status st = open_segment(seg_fd, walk->segment, O_RDONLY, &fd, err);
-
-    if (st != OXV_OK) {
-        return st;
-    }
-    if (lseek(fd, (off_t)walk->good_offset, SEEK_SET) < 0) {
-        return oxv_fail_errno(err, "cannot read the log's last segment");
-    }
-    st = find_commit_line(fd, &whole);
-    if (st == OXV_OK) {
-        st = find_damaged_commit(walk, fd, &damaged);
-    }
-    if (st == OXV_E_MEMORY) {
-        return oxv_fail(err, st, "no memory to read the log");
-    }
-    if (st != OXV_OK) {
-        return oxv_fail_errno(err, "cannot read the log's last segment");
-    }
-    *is_torn = !whole && !damaged;
     return OXV_OK;
 }
 
@@ -144,6 +72,135 @@ each_chunk(int fd, uint64_t from, uint64_t end, chunk_fn fn, void *ctx)
         }
         from += (uint64_t)n;
     }
+    return OXV_OK;
+}
+
+/* Does a whole commit line, with its newline, stand anywhere in what is left of the file? */
+static enum oxv_status
+find_commit_line(int fd, bool *found)
+{
+    struct oxv_line line = { .kind = OXV_LINE_WHOLE };
+    OXV_AUTO(oxv_lines_freep) struct oxv_lines *lines = oxv_lines_new(fd);
+
+    if (lines == NULL) {
+        return OXV_E_MEMORY;
+    }
+    *found = false;
+    while (line.kind != OXV_LINE_END && !*found) {
+        enum oxv_status st = oxv_lines_next(lines, &line);
+
+        if (st != OXV_OK) {
+            return st;
+        }
+        *found = (line.kind == OXV_LINE_WHOLE || line.kind == OXV_LINE_LONG) &&
+                 oxv_commit_ends_line(line.text);
+    }
+    return OXV_OK;
+}
+
+/* What a pass over the bytes from `offset` on found. */
+struct remains {
+    uint64_t begin;
+    uint64_t offset;      /* of the next chunk */
+    uint64_t end;         /* after the last byte that is not zero */
+    uint64_t zeros;       /* how many zero bytes stand before `offset` without a break */
+    bool has_zero_sector; /* before `end` */
+};
+
+static enum oxv_status
+take_chunk(void *ctx, struct oxv_view chunk)
+{
+    struct remains *found = ctx;
+
+    for (size_t i = 0; i < chunk.len; i++) {
+        uint64_t at = found->offset + i;
+
+        if (chunk.data[i] == 0) {
+            found->zeros++;
+            continue;
+        }
+        /* The run before this byte: does it cover a sector from its first byte to its last? */
+        uint64_t begin = at - found->zeros;
+        uint64_t sector = (begin + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES;
+
+        if (begin == found->begin) { /* what stands before it in its sector was written earlier */
+            sector = begin / SECTOR_BYTES * SECTOR_BYTES;
+        }
+
+        found->has_zero_sector = found->has_zero_sector || sector + SECTOR_BYTES <= at;
+        found->zeros = 0;
+        found->end = at + 1;
+    }
+    found->offset += chunk.len;
+    return OXV_OK;
+}
+
+/* OXV_E_IO with errno kept. */
+static enum oxv_status
+look_through(int fd, uint64_t from, struct remains *found)
+{
+    struct stat st;
+
+    *found = (struct remains){ .begin = from, .offset = from, .end = from };
+    if (fstat(fd, &st) != 0) {
+        return OXV_E_IO;
+    }
+    return each_chunk(fd, from, (uint64_t)st.st_size, take_chunk, found);
+}
+
+/* Is all that follows the good lines the commit line they wait for, with a few bytes changed? */
+static enum oxv_status
+find_damaged_commit(const struct oxv_walk *walk, int fd, uint64_t end, bool *found)
+{
+    const struct oxv_chain *chain = &walk->chain;
+    struct oxv_commit expected = { .epoch = chain->epoch, .size = chain->tree.size };
+    uint8_t rest[OXV_COMMIT_MAX_BYTES + 1];
+    uint64_t left = end > walk->end_offset ? end - walk->end_offset : 0;
+    ssize_t n =
+        pread(fd, rest, left < sizeof rest ? (size_t)left : sizeof rest, (off_t)walk->end_offset);
+
+    if (n < 0) {
+        return OXV_E_IO;
+    }
+    *found = false;
+    if (n > 0 && !oxv_chain_is_committed(chain)) {
+        oxv_tree_root(&chain->tree, chain->hasher, expected.root);
+        /* The last byte stands for the newline, damaged or not. */
+        *found =
+            oxv_commit_compare(oxv_view(rest, (size_t)n - 1), &expected).count <= DAMAGE_MAX_BYTES;
+    }
+    return OXV_OK;
+}
+
+enum oxv_status
+oxv_torn_judge(const struct oxv_walk *walk, int seg_fd, bool *is_torn, struct oxv_err *err)
+{
+    OXV_AUTO(oxv_closep) int fd = -1;
+    struct remains remains;
+    bool whole = false;
+    bool damaged = false;
+    enum oxv_status st = open_segment(seg_fd, walk->segment, O_RDONLY, &fd, err);
+
+    if (st != OXV_OK) {
+        return st;
+    }
+    if (lseek(fd, (off_t)walk->good_offset, SEEK_SET) < 0) {
+        return oxv_fail_errno(err, "cannot read the log's last segment");
+    }
+    st = find_commit_line(fd, &whole);
+    if (st == OXV_OK) {
+        st = look_through(fd, walk->good_offset, &remains);
+    }
+    if (st == OXV_OK) {
+        st = find_damaged_commit(walk, fd, remains.end, &damaged);
+    }
+    if (st == OXV_E_MEMORY) {
+        return oxv_fail(err, st, "no memory to read the log");
+    }
+    if (st != OXV_OK) {
+        return oxv_fail_errno(err, "cannot read the log's last segment");
+    }
+    *is_torn = remains.has_zero_sector || (!whole && !damaged);
     return OXV_OK;
 }
 
@@ -203,22 +260,23 @@ oxv_torn_put_aside(const struct oxv_walk *walk, int dir_fd, int seg_fd, struct o
                    struct oxv_err *err)
 {
     struct oxv_torn found = { .offset = walk->good_offset };
-    struct stat st;
+    struct remains remains;
     OXV_AUTO(oxv_closep) int fd = -1;
     enum oxv_status status = open_segment(seg_fd, walk->segment, O_RDWR, &fd, err);
 
     if (status != OXV_OK) {
         return status;
     }
-    if (fstat(fd, &st) != 0) {
-        return oxv_fail_errno(err, "cannot examine the log's last segment");
+    if (look_through(fd, found.offset, &remains) != OXV_OK) {
+        return oxv_fail_errno(err, "cannot read the log's last segment");
     }
-    found.bytes = (uint64_t)st.st_size - found.offset;
+    found.bytes = remains.end - found.offset;
     if (found.bytes > 0 &&
         (name_torn(fd, &found) != OXV_OK || copy_torn(fd, dir_fd, &found) != OXV_OK)) {
         return oxv_fail_errno(err, "cannot put the torn end of the log aside in log/torn");
     }
-    if (found.bytes > 0 && (ftruncate(fd, (off_t)found.offset) != 0 || fsync(fd) != 0)) {
+    if (remains.offset > found.offset &&
+        (ftruncate(fd, (off_t)found.offset) != 0 || fsync(fd) != 0)) {
         return oxv_fail_errno(err, "cannot cut the torn end off the log");
     }
     *torn = found;

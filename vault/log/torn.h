@@ -20,8 +20,9 @@ struct oxv_torn {
 
 /*
  * Can the bytes after walk->good_offset in the last segment stem from a write that never finished?
- * *is_torn is false where the bytes of a whole commit line are there, so that its group was written
- * to the end and then damaged. docs/log-format.md states the rule.
+ * So it is where a sector among them is still zero. *is_torn is false where none is and the bytes
+ * of a whole commit line are there, so that its group was written to the end and then damaged.
+ * docs/log-format.md states the rule.
  *   OXV_E_IO  the segment cannot be read
  */
 OXV_MUST_USE enum oxv_status oxv_torn_judge(const struct oxv_walk *walk, int seg_fd, bool *is_torn,
@@ -29,7 +30,7 @@ OXV_MUST_USE enum oxv_status oxv_torn_judge(const struct oxv_walk *walk, int seg
 
 /*
  * Copies the bytes after walk->good_offset to log/torn/, syncs the copy, cuts the segment, syncs
- * it. torn->bytes is 0 where there are none.
+ * it. Zero bytes at the end are only cut off. torn->bytes is 0 where there is nothing else.
  */
 OXV_MUST_USE enum oxv_status oxv_torn_put_aside(const struct oxv_walk *walk, int dir_fd, int seg_fd,
                                                 struct oxv_torn *torn, struct oxv_err *err);

@@ -6,6 +6,7 @@
 #include "vault/log/log.h"
 #include "vault/log/note.h"
 #include "vault/log/segments.h"
+#include "vault/log/tail.h"
 #include "vault/log/tree.h"
 
 #define OXV_LOG_GROUP_MAX_PARTS 64u
@@ -17,10 +18,10 @@ struct oxv_log_part {
 };
 
 struct oxv_log {
-    int dir_fd;  /* log/ */
-    int seg_fd;  /* log/seg/ */
-    int file_fd; /* the newest segment, -1 before the first */
+    int dir_fd; /* log/ */
+    int seg_fd; /* log/seg/ */
     int lock_fd;
+    struct oxv_tail tail;
     char origin[OXV_LOG_ORIGIN_MAX_BYTES];
     char boot[OXV_LOG_BOOT_CHARS + 1];
     struct oxv_epoch_key key;
@@ -29,8 +30,6 @@ struct oxv_log {
     struct oxv_tree next_tree; /* with the open group */
     uint64_t last_time_us;
     uint64_t last_mono_us;
-    uint64_t segment;       /* number of the newest segment */
-    uint64_t segment_bytes; /* committed bytes of it */
     uint64_t commits;
     uint8_t *buffer; /* the open group */
     size_t buffer_len;
