@@ -20,10 +20,9 @@
 
 #define EVENTS_MAX 128
 
-/* A turn of so many requests gives way; where that took so long, not again for a while. */
-#define GIVE_WAY_REQUESTS_MIN 16u
-#define GIVE_WAY_MAX_US       1000u
-#define GIVE_WAY_REST_US      1000000u
+/* Where giving way took so long, not again for a while. */
+#define GIVE_WAY_MAX_US  1000u
+#define GIVE_WAY_REST_US 1000000u
 
 /* epoll's data pointer of what is no frontend: addresses that only serve as names. */
 static int control_tag;
@@ -143,11 +142,10 @@ timeout_ms(const struct oxv_keeper *k)
     return wait_ms < 1000 ? (int)wait_ms : 1000;
 }
 
-static void
-work_on_channels(struct oxv_keeper *k)
+/* One round: of each channel up to its share. Returns how many requests of this turn are taken. */
+static size_t
+work_on_channels(struct oxv_keeper *k, size_t taken)
 {
-    size_t taken = 0;
-
     for (struct oxv_frontend *f = k->frontends; f != NULL && !k->has_to_end; f = f->next) {
         if (taken + OXV_TURN_CHANNEL_REQUESTS_MAX > OXV_TURN_REQUESTS_MAX ||
             !oxv_answers_have_room(k)) {
@@ -157,6 +155,7 @@ work_on_channels(struct oxv_keeper *k)
             taken += oxv_frontend_work(k, f);
         }
     }
+    return taken;
 }
 
 /* The first of the list goes last next time, so that nobody is always behind the turn's limit. */
@@ -206,35 +205,12 @@ rest_doors(struct oxv_keeper *k)
     return watch_doors(k);
 }
 
-/*
- * After a large group: where the frontends share our core, they hand out its answers and gather
- * what is asked next before we go on. Else the peers fall into two groups that alternate, and each
- * group of a commit is half full. Without others on this core it costs a system call. Where someone
- * else takes the core for long instead, we do without.
- */
-static void
-give_way(struct oxv_keeper *k, uint64_t requests)
-{
-    uint64_t before_us = oxv_clock_boot_us();
-
-    if (requests < GIVE_WAY_REQUESTS_MIN || before_us < k->gives_way_from_us) {
-        return;
-    }
-    (void)sched_yield(); /* cannot fail on Linux */
-    uint64_t after_us = oxv_clock_boot_us();
-
-    if (after_us - before_us > GIVE_WAY_MAX_US) {
-        k->gives_way_from_us = after_us + GIVE_WAY_REST_US;
-    }
-}
-
+/* False where the keeper must end. */
 static bool
-turn(struct oxv_keeper *k)
+take_events(struct oxv_keeper *k, int wait_ms, bool doors[OXV_DOOR_END])
 {
-    uint64_t requests_before = k->counters.requests;
     struct epoll_event events[EVENTS_MAX];
-    bool doors[OXV_DOOR_END] = { false };
-    int n = epoll_wait(k->epoll_fd, events, EVENTS_MAX, timeout_ms(k));
+    int n = epoll_wait(k->epoll_fd, events, EVENTS_MAX, wait_ms);
 
     if (n < 0 && errno != EINTR) {
         return false;
@@ -253,8 +229,59 @@ turn(struct oxv_keeper *k)
             ((struct oxv_frontend *)tag)->readable = true;
         }
     }
-    work_on_channels(k);
-    if (k->has_to_end) {
+    return true;
+}
+
+/*
+ * Lets who shares our core go first. Where nobody does it costs a system call. Where someone takes
+ * the core for long we do without for a while: false.
+ */
+static bool
+give_way(struct oxv_keeper *k)
+{
+    uint64_t before_us = oxv_clock_boot_us();
+
+    if (before_us < k->gives_way_from_us) {
+        return false;
+    }
+    (void)sched_yield(); /* cannot fail on Linux */
+    uint64_t after_us = oxv_clock_boot_us();
+
+    if (after_us - before_us > GIVE_WAY_MAX_US) {
+        k->gives_way_from_us = after_us + GIVE_WAY_REST_US;
+    }
+    return true;
+}
+
+/*
+ * Takes requests as long as there are any, for ONE commit: a commit takes the disk as long as some
+ * twenty requests take us. Frontends that are just writing to us get the core in between, else the
+ * peers fall into groups that alternate, and each commit is for a few. False where the keeper must
+ * end.
+ */
+static bool
+take_requests(struct oxv_keeper *k, bool doors[OXV_DOOR_END])
+{
+    size_t taken = work_on_channels(k, 0);
+    size_t before = 0;
+
+    while (taken > before && taken + OXV_TURN_CHANNEL_REQUESTS_MAX <= OXV_TURN_REQUESTS_MAX &&
+           !k->has_to_end && give_way(k)) {
+        before = taken;
+        if (!take_events(k, 0, doors)) {
+            return false;
+        }
+        taken = work_on_channels(k, taken);
+    }
+    return !k->has_to_end;
+}
+
+static bool
+turn(struct oxv_keeper *k)
+{
+    bool doors[OXV_DOOR_END] = { false };
+
+    if (!take_events(k, timeout_ms(k), doors) || !take_requests(k, doors)) {
         return false;
     }
     for (enum oxv_door door = OXV_DOOR_SIGN; door < OXV_DOOR_END; door++) {
@@ -266,7 +293,6 @@ turn(struct oxv_keeper *k)
         return false;
     }
     end_turn(k);
-    give_way(k, k->counters.requests - requests_before);
     /* Full means that the supervisor hangs: it is not waited for. */
     return oxv_channel_flush(k->control) != OXV_E_IO;
 }
@@ -306,7 +332,7 @@ finish_work(struct oxv_keeper *k)
     }
     while (has_work_in_hand(k) && !k->has_to_end && oxv_clock_boot_us() < until_us) {
         oxv_state_read_clocks(k);
-        work_on_channels(k);
+        (void)work_on_channels(k, 0);
         if (!k->has_to_end) {
             end_turn(k);
         }
