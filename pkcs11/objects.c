@@ -1,0 +1,139 @@
+#include "pkcs11/objects.h"
+
+#define VALUE_BUFFER_BYTES 512u
+
+enum oxv_token_trouble
+oxv_p11_find(struct oxv_p11_op *op, const struct oxv_p11_template *what, struct oxv_p11_found *out,
+             struct oxv_p11_fault *fault)
+{
+    CK_RV rv = op->calls->C_FindObjectsInit(op->session, oxv_p11_unconst(what->items), what->count);
+    size_t found = 0;
+
+    if (rv != CKR_OK) {
+        return oxv_p11_call_failed(fault, "C_FindObjectsInit", rv);
+    }
+    for (CK_ULONG n = 1; rv == CKR_OK && n == 1 && found <= OXV_P11_FOUND_MAX;) {
+        CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+
+        rv = op->calls->C_FindObjects(op->session, &object, 1, &n);
+        if (rv == CKR_OK && n > 1) {
+            rv = CKR_GENERAL_ERROR; /* more than it was asked for */
+        }
+        if (rv == CKR_OK && n == 1) {
+            out->objects[found < OXV_P11_FOUND_MAX ? found : 0] = object;
+            found++;
+        }
+    }
+    if (rv != CKR_OK) {
+        return oxv_p11_call_failed(fault, "C_FindObjects", rv);
+    }
+    rv = op->calls->C_FindObjectsFinal(op->session);
+    if (rv != CKR_OK) {
+        return oxv_p11_call_failed(fault, "C_FindObjectsFinal", rv);
+    }
+    out->count = found;
+    return OXV_TOKEN_FINE;
+}
+
+enum oxv_token_trouble
+oxv_p11_find_one(struct oxv_p11_op *op, CK_OBJECT_CLASS class, struct oxv_view id,
+                 CK_OBJECT_HANDLE *out, struct oxv_p11_fault *fault)
+{
+    struct oxv_p11_template what = { 0 };
+    struct oxv_p11_found found;
+
+    oxv_p11_template_number(&what, CKA_CLASS, class);
+    oxv_p11_template_bytes(&what, CKA_ID, id);
+    enum oxv_token_trouble t = oxv_p11_find(op, &what, &found, fault);
+
+    if (t != OXV_TOKEN_FINE) {
+        return t;
+    }
+    if (found.count == 0) {
+        return oxv_p11_fault(fault, OXV_TOKEN_NO_KEY, CKR_OK,
+                             "the token has no key of this id; none was made in its place");
+    }
+    if (found.count > 1) {
+        return oxv_p11_fault(fault, OXV_TOKEN_AMBIGUOUS, CKR_OK,
+                             "the token has several keys of this id");
+    }
+    *out = found.objects[0];
+    return OXV_TOKEN_FINE;
+}
+
+bool
+oxv_p11_read_bytes(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
+                   struct oxv_p11_buffer *out)
+{
+    CK_ATTRIBUTE attribute = { .type = type, .pValue = out->data, .ulValueLen = out->max };
+    CK_RV rv = op->calls->C_GetAttributeValue(op->session, object, &attribute, 1);
+
+    if (rv != CKR_OK || attribute.ulValueLen > out->max) {
+        op->is_soiled = op->is_soiled || rv != CKR_OK;
+        oxv_wipe(out->data, out->max);
+        return false;
+    }
+    out->len = attribute.ulValueLen;
+    return true;
+}
+
+bool
+oxv_p11_read_number(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
+                    CK_ULONG *out)
+{
+    uint8_t bytes[sizeof *out];
+    struct oxv_p11_buffer buffer = { .data = bytes, .max = sizeof bytes };
+
+    if (!oxv_p11_read_bytes(op, object, type, &buffer) || buffer.len != sizeof *out) {
+        return false;
+    }
+    memcpy(out, bytes, sizeof *out);
+    return true;
+}
+
+enum oxv_p11_flag
+oxv_p11_read_flag(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type)
+{
+    uint8_t byte = 0;
+    struct oxv_p11_buffer buffer = { .data = &byte, .max = sizeof byte };
+
+    if (!oxv_p11_read_bytes(op, object, type, &buffer) || buffer.len != sizeof byte || byte > 1) {
+        return OXV_P11_FLAG_UNKNOWN;
+    }
+    return byte == CK_TRUE ? OXV_P11_FLAG_YES : OXV_P11_FLAG_NO;
+}
+
+bool
+oxv_p11_is_readable(struct oxv_p11_op *op, CK_OBJECT_HANDLE object)
+{
+    uint8_t value[VALUE_BUFFER_BYTES];
+    struct oxv_p11_buffer buffer = { .data = value, .max = sizeof value };
+    bool is_readable = oxv_p11_read_bytes(op, object, CKA_VALUE, &buffer);
+
+    oxv_wipe(value, sizeof value);
+    return is_readable;
+}
+
+enum oxv_token_trouble
+oxv_p11_check_stays(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_p11_fault *fault)
+{
+    if (oxv_p11_read_flag(op, object, CKA_SENSITIVE) != OXV_P11_FLAG_YES) {
+        return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
+                             "the token was asked for a sensitive key, and its key is not");
+    }
+    if (oxv_p11_read_flag(op, object, CKA_EXTRACTABLE) != OXV_P11_FLAG_NO) {
+        return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
+                             "the token was asked for a key that is not extractable, and its key "
+                             "is");
+    }
+    return oxv_p11_is_readable(op, object)
+               ? oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
+                               "the token lets the value of a sensitive key be read")
+               : OXV_TOKEN_FINE;
+}
+
+void
+oxv_p11_destroy(struct oxv_p11_op *op, CK_OBJECT_HANDLE object)
+{
+    (void)op->calls->C_DestroyObject(op->session, object);
+}

@@ -1,0 +1,63 @@
+/*
+ * objects: finding objects by class and CKA_ID, reading their attributes, destroying what we made.
+ * All of it within an operation (recovery.h).
+ */
+#ifndef OXV_PKCS11_OBJECTS_H
+#define OXV_PKCS11_OBJECTS_H
+
+#include "pkcs11/recovery.h"
+#include "pkcs11/templates.h"
+
+#define OXV_P11_FOUND_MAX 32u
+
+struct oxv_p11_found {
+    CK_OBJECT_HANDLE objects[OXV_P11_FOUND_MAX];
+    size_t count; /* more than OXV_P11_FOUND_MAX: some were left out */
+};
+
+/*
+ * The objects that `what` fits. It should hold class and id at most: a YubiHSM finds none by key
+ * type.
+ */
+OXV_MUST_USE enum oxv_token_trouble oxv_p11_find(struct oxv_p11_op *op,
+                                                 const struct oxv_p11_template *what,
+                                                 struct oxv_p11_found *out,
+                                                 struct oxv_p11_fault *fault);
+
+/* Exactly one. OXV_TOKEN_NO_KEY, OXV_TOKEN_AMBIGUOUS. */
+OXV_MUST_USE enum oxv_token_trouble oxv_p11_find_one(struct oxv_p11_op *op, CK_OBJECT_CLASS class,
+                                                     struct oxv_view id, CK_OBJECT_HANDLE *out,
+                                                     struct oxv_p11_fault *fault);
+
+enum oxv_p11_flag { OXV_P11_FLAG_NO, OXV_P11_FLAG_YES, OXV_P11_FLAG_UNKNOWN };
+/* UNKNOWN where the token does not tell, or tells nonsense. */
+enum oxv_p11_flag oxv_p11_read_flag(struct oxv_p11_op *op, CK_OBJECT_HANDLE object,
+                                    CK_ATTRIBUTE_TYPE type);
+/* False where the token does not tell, or tells nonsense. */
+OXV_MUST_USE bool oxv_p11_read_number(struct oxv_p11_op *op, CK_OBJECT_HANDLE object,
+                                      CK_ATTRIBUTE_TYPE type, CK_ULONG *out);
+/* The caller's bytes for the value of an attribute. */
+struct oxv_p11_buffer {
+    uint8_t *data;
+    size_t max;
+    size_t len;
+};
+
+/* At most `max` bytes; false as above. The buffer is wiped then. */
+OXV_MUST_USE bool oxv_p11_read_bytes(struct oxv_p11_op *op, CK_OBJECT_HANDLE object,
+                                     CK_ATTRIBUTE_TYPE type, struct oxv_p11_buffer *out);
+
+/* Does CKA_VALUE come out? */
+bool oxv_p11_is_readable(struct oxv_p11_op *op, CK_OBJECT_HANDLE object);
+
+/*
+ * Asks the token what it really made: sensitive, not extractable, and CKA_VALUE does not come out.
+ *   OXV_TOKEN_UNFIT  one of these is not so: *fault says which
+ */
+OXV_MUST_USE enum oxv_token_trouble
+oxv_p11_check_stays(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_p11_fault *fault);
+
+/* For what this very operation made. The token may be gone by then: nothing more can be done. */
+void oxv_p11_destroy(struct oxv_p11_op *op, CK_OBJECT_HANDLE object);
+
+#endif
