@@ -1,36 +1,15 @@
 #include "vault/mac.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/params.h>
 
-#include "base/text.h"
+#include "base/secret.h"
 
 /* OpenSSL's own locked heap: ample room for the numbers of one RSA key and for its uses. */
 #define SECURE_HEAP_BYTES (512u * 1024u)
 #define SECURE_HEAP_UNIT  64u
-#define ZERO_KEY_BYTES    32u
-
-/* The digest's name is part of the context, so that setting a key fetches nothing. */
-static EVP_MAC_CTX *
-context_new(EVP_MAC *hmac, const char *hash)
-{
-    char name[8];
-    EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(hmac);
-
-    if (ctx == NULL || oxv_text_copy(oxv_view_text(hash), name, sizeof name) != OXV_OK) {
-        EVP_MAC_CTX_free(ctx);
-        return NULL;
-    }
-    OSSL_PARAM params[2] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
-                             OSSL_PARAM_construct_end() };
-
-    if (EVP_MAC_CTX_set_params(ctx, params) != 1) {
-        EVP_MAC_CTX_free(ctx);
-        return NULL;
-    }
-    return ctx;
-}
+#define BLOCK_MAX_BYTES   128u /* of SHA-512 */
+#define INNER_PAD         0x36u
+#define OUTER_PAD         0x5cu
 
 enum oxv_status
 oxv_mac_init(struct oxv_mac *mac, struct oxv_err *err)
@@ -44,15 +23,13 @@ oxv_mac_init(struct oxv_mac *mac, struct oxv_err *err)
         CRYPTO_secure_malloc_init(SECURE_HEAP_BYTES, SECURE_HEAP_UNIT) == 0) {
         return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for OpenSSL");
     }
-    made.hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    if (made.hmac == NULL) {
-        return oxv_fail(err, OXV_E_INTERNAL, "OpenSSL has no HMAC");
-    }
     for (size_t i = 0; i < OXV_MAC_HASHES; i++) {
-        made.contexts[i] = context_new(made.hmac, hashes[i]);
-        if (made.contexts[i] == NULL) {
+        made.hashes[i] = EVP_MD_fetch(NULL, hashes[i], NULL);
+        made.contexts[i] = EVP_MD_CTX_new();
+        if (made.hashes[i] == NULL || made.contexts[i] == NULL ||
+            EVP_DigestInit_ex2(made.contexts[i], made.hashes[i], NULL) != 1) {
             oxv_mac_done(&made);
-            return oxv_fail(err, OXV_E_INTERNAL, "OpenSSL has no HMAC with %s", hashes[i]);
+            return oxv_fail(err, OXV_E_INTERNAL, "OpenSSL has no %s", hashes[i]);
         }
     }
     *mac = made;
@@ -63,46 +40,82 @@ void
 oxv_mac_done(struct oxv_mac *mac)
 {
     for (size_t i = 0; i < OXV_MAC_HASHES; i++) {
-        EVP_MAC_CTX_free(mac->contexts[i]);
+        EVP_MD_CTX_free(mac->contexts[i]);
+        EVP_MD_free(mac->hashes[i]);
     }
-    EVP_MAC_free(mac->hmac);
     *mac = (struct oxv_mac){ 0 };
 }
 
-static EVP_MAC_CTX *
-context_of(const struct oxv_mac *mac, enum oxv_signature_method method)
+/* False where the method is none of HMAC. */
+static bool
+hash_of(enum oxv_signature_method method, size_t *out)
 {
     switch (method) {
     case OXV_HMAC_SHA256:
-        return mac->contexts[0];
+        *out = 0;
+        return true;
     case OXV_HMAC_SHA512:
-        return mac->contexts[1];
+        *out = 1;
+        return true;
     case OXV_HMAC_SHA1:
-        return mac->contexts[2];
+        *out = 2;
+        return true;
     case OXV_RSA_SHA1:
     case OXV_RSA_SHA256:
     case OXV_RSA_SHA512:
         break;
     }
-    return NULL;
+    return false;
+}
+
+static void
+wipe_pad(uint8_t (*pad)[BLOCK_MAX_BYTES])
+{
+    oxv_wipe(*pad, sizeof *pad);
+}
+
+/* The hash of a pad and the bytes after it. */
+static bool
+hash_padded(EVP_MD_CTX *ctx, struct oxv_view pad, struct oxv_view bytes, uint8_t *out)
+{
+    return EVP_DigestInit_ex2(ctx, NULL, NULL) == 1 &&
+           EVP_DigestUpdate(ctx, pad.data, pad.len) == 1 &&
+           EVP_DigestUpdate(ctx, bytes.data, bytes.len) == 1 &&
+           EVP_DigestFinal_ex(ctx, out, NULL) == 1;
 }
 
 enum oxv_status
 oxv_mac_make(struct oxv_mac *mac, enum oxv_signature_method method, struct oxv_view key,
              struct oxv_view message, struct oxv_view *out)
 {
-    static const uint8_t zeros[ZERO_KEY_BYTES];
-    EVP_MAC_CTX *ctx = context_of(mac, method);
-    size_t len = 0;
+    OXV_AUTO(wipe_pad) uint8_t pad[BLOCK_MAX_BYTES] = { 0 };
+    uint8_t inner[OXV_MAC_MAX_BYTES];
+    size_t which = 0;
 
-    if (ctx == NULL) {
+    if (!hash_of(method, &which)) {
         return OXV_E_INTERNAL;
     }
-    bool made = EVP_MAC_init(ctx, key.data, key.len, NULL) == 1 &&
-                EVP_MAC_update(ctx, message.data, message.len) == 1 &&
-                EVP_MAC_final(ctx, mac->result, &len, sizeof mac->result) == 1;
-    bool wiped = EVP_MAC_init(ctx, zeros, sizeof zeros, NULL) == 1;
+    EVP_MD_CTX *ctx = mac->contexts[which];
+    size_t block = (size_t)EVP_MD_get_block_size(mac->hashes[which]);
+    size_t len = (size_t)EVP_MD_get_size(mac->hashes[which]);
 
+    if (block > sizeof pad || len > sizeof inner || key.len > block) {
+        return OXV_E_INTERNAL;
+    }
+    memcpy(pad, key.data, key.len);
+    for (size_t i = 0; i < block; i++) {
+        pad[i] ^= INNER_PAD;
+    }
+    bool made = hash_padded(ctx, oxv_view(pad, block), message, inner);
+
+    for (size_t i = 0; i < block; i++) {
+        pad[i] ^= INNER_PAD ^ OUTER_PAD;
+    }
+    made = made && hash_padded(ctx, oxv_view(pad, block), oxv_view(inner, len), mac->result);
+    /* Sets the state to the hash's own start, and the buffered block to zeros. */
+    bool wiped = EVP_DigestInit_ex2(ctx, NULL, NULL) == 1;
+
+    oxv_wipe(inner, sizeof inner);
     if (!made || !wiped) {
         return OXV_E_INTERNAL;
     }

@@ -1,6 +1,8 @@
 /*
- * mac: HMAC by OpenSSL with keys that stay nowhere (design.md 5.4). The algorithm is fetched once;
- * after each MAC its context is keyed with zeros, because a kept context holds the key in the heap.
+ * mac: HMAC (RFC 2104) over OpenSSL's hashes, with keys that stay nowhere (design.md 5.4). Not by
+ * EVP_MAC: that keeps the key in the plain heap, so a zero key had to be set after each MAC, and
+ * each key set-up copies three contexts. Here the pads are wiped with the stack, and the hash's
+ * state, which begins with the first pad, is reset before the call returns.
  */
 #ifndef OXV_VAULT_MAC_H
 #define OXV_VAULT_MAC_H
@@ -15,8 +17,8 @@
 #define OXV_MAC_MAX_BYTES 64u
 
 struct oxv_mac {
-    EVP_MAC *hmac;
-    EVP_MAC_CTX *contexts[OXV_MAC_HASHES]; /* SHA-256, SHA-512, SHA-1 */
+    EVP_MD *hashes[OXV_MAC_HASHES]; /* SHA-256, SHA-512, SHA-1 */
+    EVP_MD_CTX *contexts[OXV_MAC_HASHES];
     uint8_t result[OXV_MAC_MAX_BYTES];
 };
 
@@ -29,8 +31,9 @@ OXV_MUST_USE enum oxv_status oxv_mac_init(struct oxv_mac *mac, struct oxv_err *e
 void oxv_mac_done(struct oxv_mac *mac);
 
 /*
- * The MAC over `message` with an HMAC method. *out borrows from *mac until the next call.
- *   OXV_E_INTERNAL  OpenSSL failed, or the method is none of HMAC
+ * The MAC over `message` with an HMAC method. The key is at most one block of its hash, as K0 is
+ * (design.md 5.3). *out borrows from *mac until the next call.
+ *   OXV_E_INTERNAL  OpenSSL failed, the key is longer, or the method is none of HMAC
  */
 OXV_MUST_USE enum oxv_status oxv_mac_make(struct oxv_mac *mac, enum oxv_signature_method method,
                                           struct oxv_view key, struct oxv_view message,
