@@ -3,34 +3,12 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "cli/connection.h"
+#include "cli/connection_box.h"
 #include "cli/door.h"
 #include "cli/escape.h"
 #include "cli/material.h"
 #include "cli/records.h"
-#include "cli/rsa_pem.h"
 #include "cli/sealed_box.h"
-#include "cli/secrets.h"
-#include "vault/k0.h"
-
-/* All that is secret, released together. */
-struct held {
-    struct oxv_secrets pair;
-    struct oxv_secret *rsa;
-    struct oxv_secret *encoded;
-    struct oxv_secret *room;
-    struct oxv_secret *key_room;
-};
-
-static void
-held_done(struct held *held)
-{
-    oxv_secrets_done(&held->pair);
-    oxv_secret_freep(&held->rsa);
-    oxv_secret_freep(&held->encoded);
-    oxv_secret_freep(&held->room);
-    oxv_secret_freep(&held->key_room);
-}
 
 static struct oxv_view
 option_view(const struct oxv_cli *cli, const char *name)
@@ -68,58 +46,33 @@ read_fields(const struct oxv_cli *cli, struct oxv_writer *origins,
 }
 
 static enum oxv_exit
-read_secrets(const struct oxv_cli *cli, const struct oxv_connection_draft *draft, struct held *held)
+post(struct oxv_cli *cli, const struct oxv_box_connection *payload, struct oxv_buffer *answer)
 {
-    const struct oxv_secrets_context context = {
-        .consumer_key = draft->record.consumer_key,
-        .token_id = draft->record.token_id,
-        .netsuite = draft->record.system == OXV_SYSTEM_NETSUITE,
-    };
-    const char *pem = oxv_cli_option(cli, "private-key-file");
-    enum oxv_exit code;
-
-    if (oxv_signature_method_is_rsa((enum oxv_signature_method)draft->record.signature_method)) {
-        if (pem == NULL) {
-            return oxv_cli_usage(cli, "the RSA methods need --private-key-file");
-        }
-        return oxv_rsa_pem_read(cli, pem, &held->rsa);
-    }
-    if (pem != NULL) {
-        return oxv_cli_usage(cli, "--private-key-file goes with the RSA methods only");
-    }
-    code = oxv_secrets_read(cli, &held->pair);
-    if (code != OXV_EXIT_DONE) {
-        return code;
-    }
-    if (context.netsuite && oxv_secret_len(held->pair.token) == 0) {
-        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "the token secret is missing");
-    }
-    return oxv_secrets_check(cli, &held->pair, &context);
-}
-
-static enum oxv_exit
-post(struct oxv_cli *cli, struct oxv_view encoded, struct oxv_buffer *answer)
-{
-    struct oxv_box_connection payload = { 0 };
     const struct oxv_box_content content = { OXV_BOX_CONNECTION_ADD, &oxv_box_connection_shape,
-                                             &payload, "/v1/admin/connections", cli->arguments[0] };
+                                             payload, "/v1/admin/connections", cli->arguments[0] };
     struct oxv_client_error error;
-    struct oxv_err err = { 0 };
-    enum oxv_exit code;
+    enum oxv_exit code = oxv_box_post(cli, &content, answer, &error);
 
-    if (oxv_fields_decode(encoded, &oxv_box_connection_shape, &payload, &err) != OXV_OK) {
-        return oxv_cli_err(cli, &err);
-    }
-    code = oxv_box_post(cli, &content, answer, &error);
     if (code == OXV_EXIT_DONE && error.code != OXV_CLIENT_OK) {
         code = oxv_cli_client_error(cli, &error);
     }
     return code;
 }
 
+static const char *
+kept_words(const struct oxv_cli *cli, const struct oxv_key_place *place)
+{
+    if (oxv_cli_flag(cli, "keep-secrets")) {
+        return "its secrets are kept too, sealed";
+    }
+    return place->form == OXV_KEY_IN_VAULT
+               ? "the two secrets were wiped, only the signing key is kept"
+               : "the two secrets were wiped, and the vault keeps no key";
+}
+
 static void
 report(const struct oxv_cli *cli, const struct oxv_connection_draft *draft,
-       const struct oxv_buffer *answer)
+       const struct oxv_key_place *place, const struct oxv_buffer *answer)
 {
     struct oxv_reader r = oxv_reader(draft->record.origins);
     struct oxv_view origin;
@@ -128,10 +81,13 @@ report(const struct oxv_cli *cli, const struct oxv_connection_draft *draft,
         oxv_door_print_json(answer);
         return;
     }
-    (void)printf("Connection %s is in the vault; %s.\nIt signs for:\n", cli->arguments[0],
-                 oxv_cli_flag(cli, "keep-secrets")
-                     ? "its secrets are kept too, sealed"
-                     : "the two secrets were wiped, only the signing key is kept");
+    (void)printf("Connection %s is in the vault; %s.\n", cli->arguments[0], kept_words(cli, place));
+    if (place->form != OXV_KEY_IN_VAULT) {
+        (void)printf("Its key is %s. There is no way out of a token: keep the two secrets where "
+                     "you have them.\n",
+                     oxv_key_place_words(place));
+    }
+    (void)puts("It signs for:");
     while (oxv_list_next(&r, &origin)) {
         (void)fputs("  ", stdout);
         oxv_escape_print(stdout, origin);
@@ -143,43 +99,30 @@ report(const struct oxv_cli *cli, const struct oxv_connection_draft *draft,
 enum oxv_exit
 oxv_cmd_connection_add(struct oxv_cli *cli)
 {
-    OXV_AUTO(held_done) struct held held = { 0 };
+    OXV_AUTO(oxv_connection_held_done) struct oxv_connection_held held = { 0 };
     OXV_AUTO(oxv_buffer_done) struct oxv_buffer answer = { 0 };
     uint8_t origins[OXV_ORIGINS_MAX_BYTES];
     struct oxv_writer origins_w = oxv_writer(origins, sizeof origins);
     struct oxv_connection_fields fields;
     struct oxv_connection_draft draft = { 0 };
+    struct oxv_key_place place = { .form = OXV_KEY_IN_VAULT };
+    struct oxv_box_connection payload = { 0 };
     struct oxv_err err = { 0 };
-    enum oxv_exit code = oxv_material_setup(cli);
+    enum oxv_exit code = oxv_key_place_check(cli);
 
+    code = code == OXV_EXIT_DONE ? oxv_material_setup(cli) : code;
     code = code == OXV_EXIT_DONE ? read_fields(cli, &origins_w, &fields) : code;
     if (code == OXV_EXIT_DONE && oxv_connection_draft(&fields, &draft, &err) != OXV_OK) {
         code = oxv_cli_err(cli, &err);
     }
-    code = code == OXV_EXIT_DONE ? read_secrets(cli, &draft, &held) : code;
-    if (code != OXV_EXIT_DONE) {
-        return code;
-    }
-    held.encoded = oxv_secret_new(OXV_BOX_MAX_BYTES);
-    held.room = oxv_secret_new(OXV_CONNECTION_ROOM_BYTES);
-    held.key_room = oxv_secret_new(OXV_K0_ROOM_BYTES);
-    if (held.encoded == NULL || held.room == NULL || held.key_room == NULL) {
-        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "no locked memory left");
-    }
-    const struct oxv_connection_keys keys = { .consumer = held.pair.consumer,
-                                              .token = held.pair.token,
-                                              .rsa = held.rsa,
-                                              .keep = oxv_cli_flag(cli, "keep-secrets"),
-                                              .room = held.room,
-                                              .key_room = held.key_room };
-    struct oxv_writer w = oxv_writer(oxv_secret_bytes(held.encoded), oxv_secret_len(held.encoded));
-
-    if (oxv_connection_encode(&draft, &keys, &w, &err) != OXV_OK) {
-        return oxv_cli_err(cli, &err);
-    }
-    code = post(cli, oxv_view(w.data, w.len), &answer);
+    code = code == OXV_EXIT_DONE ? oxv_key_place_check_method(cli, &draft.record) : code;
+    code = code == OXV_EXIT_DONE ? oxv_connection_read_secrets(cli, &draft, &held) : code;
+    code = code == OXV_EXIT_DONE ? oxv_key_place_find(cli, &place) : code;
+    code = code == OXV_EXIT_DONE ? oxv_connection_fill(cli, &draft, &place, &held, &payload) : code;
+    code = code == OXV_EXIT_DONE ? post(cli, &payload, &answer) : code;
     if (code == OXV_EXIT_DONE) {
-        report(cli, &draft, &answer);
+        oxv_connection_warn_kept(cli, &place);
+        report(cli, &draft, &place, &answer);
     }
     return code;
 }

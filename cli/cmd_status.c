@@ -2,9 +2,15 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "base/token_terms.h"
 #include "cli/command.h"
 #include "cli/door.h"
 #include "cli/escape.h"
+#include "cli/material.h"
+#include "cli/token_list.h"
+#include "cli/token_uri.h"
+
+#define STATUS_MAX_BYTES (512u * 1024u * 1024u)
 
 static void
 print_member(const char *label, struct oxv_view object, const char *name)
@@ -66,6 +72,19 @@ print_state(const struct oxv_cli *cli, struct oxv_view status)
     (void)putchar('\n');
 }
 
+/* Which token a seal is in. */
+static void
+print_seal_token(struct oxv_view seal)
+{
+    char label[64];
+
+    oxv_door_text(seal, "label", label, sizeof label);
+    if (label[0] != '\0') {
+        (void)putchar(' ');
+        oxv_escape_print(stdout, oxv_view_text(label));
+    }
+}
+
 static size_t
 print_seals(struct oxv_view status)
 {
@@ -85,6 +104,7 @@ print_seals(struct oxv_view status)
         oxv_door_text(seal, "kind", kind, sizeof kind);
         (void)printf("%-12s ", count++ == 0 ? "Opened by" : "");
         oxv_escape_print(stdout, oxv_view_text(kind));
+        print_seal_token(seal);
         (void)printf(" (seal %llu)\n", (unsigned long long)oxv_door_integer(seal, "id", 0));
     }
     return count;
@@ -111,6 +131,35 @@ print_counts(struct oxv_view status)
         first = false;
     }
     (void)fputs(first ? "" : "\n", stdout);
+}
+
+/* A line for each token, in plain words. */
+static void
+print_tokens(const struct oxv_cli *cli, struct oxv_view status)
+{
+    struct oxv_view list;
+    struct oxv_view name;
+    struct oxv_view token;
+    bool first = true;
+
+    if (!oxv_json_get(status, "tokens", &list)) {
+        return;
+    }
+    struct oxv_json_items items = oxv_json_items(list);
+
+    while (oxv_json_next(&items, &name, &token)) {
+        char uri[OXV_TOKEN_URI_MAX_BYTES + 1];
+        char label[64];
+
+        oxv_door_text(token, "uri", uri, sizeof uri);
+        oxv_token_uri_label(oxv_view_text(uri), label, sizeof label);
+        (void)printf("%-12s ", first ? "Tokens" : "");
+        oxv_escape_print(stdout, oxv_view_text(label[0] != '\0' ? label : uri));
+        (void)fputs(": ", stdout);
+        oxv_token_list_print_state(cli, token);
+        (void)putchar('\n');
+        first = false;
+    }
 }
 
 static void
@@ -166,6 +215,14 @@ print_sandbox(const struct oxv_cli *cli, struct oxv_view status)
     }
 }
 
+static bool
+has_only_token_seal(struct oxv_view status)
+{
+    return oxv_seal_info_count(status, OXV_SEAL_TOKEN) == 1 &&
+           !oxv_seal_info_has(status, OXV_SEAL_PASSPHRASE, 0) &&
+           !oxv_seal_info_has(status, OXV_SEAL_KEYFILE, 0);
+}
+
 static void
 print_warnings(const struct oxv_cli *cli, struct oxv_view status, size_t seals)
 {
@@ -189,11 +246,85 @@ print_warnings(const struct oxv_cli *cli, struct oxv_view status, size_t seals)
         oxv_escape_print(stdout, oxv_view(text, w.len));
         (void)putchar('\n');
     }
-    if (seals == 1 && !seal_told) {
+    if (seals == 1 && !seal_told && has_only_token_seal(status)) {
+        (void)printf(
+            "%sReminder%s     the only seal is in a token, and tokens die: with it the vault "
+            "would be lost (oxvault seal add passphrase)\n",
+            oxv_cli_yellow(cli), oxv_cli_plain(cli));
+    } else if (seals == 1 && !seal_told) {
         (void)printf("%sReminder%s     there is one seal only: if it is lost, so is the vault "
                      "(oxvault seal add)\n",
                      oxv_cli_yellow(cli), oxv_cli_plain(cli));
     }
+}
+
+/* {"name":...,"key":...} of one connection, as an item of a list. */
+static bool
+add_key(struct oxv_buffer *out, struct oxv_view connection, bool first)
+{
+    static const char *const members[] = { "name", "key", "key_form", "key_token" };
+    uint8_t text[1024];
+    struct oxv_writer w = oxv_writer(text, sizeof text);
+    struct oxv_view value;
+    bool any = false;
+
+    oxv_write_text(&w, first ? "{" : ",{");
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        if (oxv_json_get(connection, members[i], &value)) {
+            oxv_write_text(&w, any ? ",\"" : "\"");
+            oxv_write_text(&w, members[i]);
+            oxv_write_text(&w, "\":");
+            oxv_write_view(&w, value);
+            any = true;
+        }
+    }
+    oxv_write_text(&w, "}");
+    return !w.failed && oxv_buffer_add(out, oxv_view(w.data, w.len), STATUS_MAX_BYTES);
+}
+
+/* Where the key of each connection is, as the member "keys" at the end of the status document. */
+static enum oxv_exit
+add_keys(struct oxv_cli *cli, struct oxv_buffer *status)
+{
+    OXV_AUTO(oxv_buffer_done) struct oxv_buffer all = { 0 };
+    struct oxv_view list = oxv_view_text("[]");
+    struct oxv_view name;
+    struct oxv_view item;
+    enum oxv_exit code = oxv_door_list(cli, "/v1/admin/connections", "connections", &all);
+
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    bool good = oxv_json_get(oxv_buffer_view(&all), "connections", &list);
+    struct oxv_json_items items = oxv_json_items(list);
+
+    while (status->len > 0 && status->data[status->len - 1] != '}') {
+        status->len--;
+    }
+    status->len -= status->len > 0 ? 1 : 0;
+    good = good && oxv_buffer_add(status, oxv_view_text(",\"keys\":["), STATUS_MAX_BYTES);
+    for (bool first = true; good && oxv_json_next(&items, &name, &item); first = false) {
+        good = add_key(status, item, first);
+    }
+    good = good && oxv_buffer_add(status, oxv_view_text("]}"), STATUS_MAX_BYTES);
+    return good ? OXV_EXIT_DONE
+                : oxv_cli_fail(cli, OXV_EXIT_FAILED, "no memory for so long a list");
+}
+
+static enum oxv_exit
+print_as_json(struct oxv_cli *cli, struct oxv_buffer *status)
+{
+    char state[32];
+    enum oxv_exit code = OXV_EXIT_DONE;
+
+    oxv_door_text(oxv_buffer_view(status), "state", state, sizeof state);
+    if (strcmp(state, "open") == 0) {
+        code = add_keys(cli, status);
+    }
+    if (code == OXV_EXIT_DONE) {
+        oxv_door_print_json(status);
+    }
+    return code;
 }
 
 enum oxv_exit
@@ -210,14 +341,14 @@ oxv_cmd_status(struct oxv_cli *cli)
         return code;
     }
     if (cli->json) {
-        oxv_door_print_json(&answer);
-        return OXV_EXIT_DONE;
+        return print_as_json(cli, &answer);
     }
     status = oxv_buffer_view(&answer);
     print_state(cli, status);
     print_member("Vault", status, "vault_id");
     print_member("Node", status, "node_id");
     seals = print_seals(status);
+    print_tokens(cli, status);
     print_counts(status);
     print_log(status);
     print_member("Key memory", status, "secret_memory");

@@ -71,6 +71,7 @@ enum oxv_exit oxv_cmd_caller_remove(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_connection_add(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_connection_import(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_connection_list(struct oxv_cli *cli);
+enum oxv_exit oxv_cmd_connection_move(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_connection_remove(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_connection_show(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_doctor(struct oxv_cli *cli);
@@ -90,6 +91,10 @@ enum oxv_exit oxv_cmd_seal_list(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_seal_remove(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_sign(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_status(struct oxv_cli *cli);
+enum oxv_exit oxv_cmd_token_list(struct oxv_cli *cli);
+enum oxv_exit oxv_cmd_token_login(struct oxv_cli *cli);
+enum oxv_exit oxv_cmd_token_probe(struct oxv_cli *cli);
+enum oxv_exit oxv_cmd_token_remove(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_unseal(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_version(struct oxv_cli *cli);
 

@@ -22,11 +22,45 @@ const struct oxv_option oxv_global_options[] = {
             "the user the service runs as, where not root, you or oxvault"                         \
     }
 
+#define PIN_OPTIONS                                                                                \
+    { "pin-file", 0, false, "FILE", "read the PIN of the token from this file" },                  \
+    {                                                                                              \
+        "pin-fd", 0, false, "N", "read the PIN from this open descriptor"                          \
+    }
+
+#define TOKEN_SEAL_OPTIONS                                                                         \
+    { "module", 0, false, "MODULE", "token: its PKCS#11 module, a path or a p11-kit name" },       \
+        PIN_OPTIONS, { "generate", 0, false, NULL, "token: make a key for this seal" },            \
+        { "key-id", 0, false, "HEX", "token: seal with the key of this CKA_ID" },                  \
+        { "mechanism", 0, false, "NAME", "token: seal by this and no other, like aes-gcm" },       \
+        { "gcm-iv", 0, false, "NAME", "aes-gcm: host (default), hsm-writeback, hsm-appended" },    \
+        { "allow-oaep-sha1", 0, false, NULL, "token: RSA-OAEP with SHA-1 will do" },               \
+    {                                                                                              \
+        "allow-pkcs1", 0, false, NULL, "token: RSA PKCS#1 v1.5 will do"                            \
+    }
+
+#define PLACE_OPTIONS                                                                              \
+    { "in-token", 0, false, "URI", "the key goes into this token, like pkcs11:token=LABEL" },      \
+        { "module", 0, false, "MODULE",                                                            \
+          "its PKCS#11 module, where the service does not know it" },                              \
+        { "key-id", 0, false, "HEX", "the key is in the token already, under this CKA_ID" },       \
+        { "objects-only", 0, false, NULL,                                                          \
+          "make the key an object of the token, use no RSA pair" },                                \
+        PIN_OPTIONS
+
+#define HELPER_OPTIONS                                                                             \
+    { "users", 0, false, "roles|none", "as root: run the helper as oxvault-token, or as root" },   \
+    {                                                                                              \
+        "libexec", 0, false, "DIR", "where oxvault-token is (default: beside this program)"        \
+    }
+
 static const struct oxv_option init_options[] = {
-    { "seal", 0, false, "KIND", "what opens the vault: passphrase or keyfile" },
+    { "seal", 0, false, "KIND", "what opens the vault: passphrase, keyfile, or a token's URI" },
     { "passphrase-file", 0, false, "FILE", "read the passphrase from this file" },
     { "passphrase-fd", 0, false, "N", "read the passphrase from this open descriptor" },
     { "keyfile", 0, false, "FILE", "the key file; made (0600, 32 random bytes) if absent" },
+    TOKEN_SEAL_OPTIONS,
+    { "single-seal", 0, false, NULL, "token: no second seal is wanted" },
     { "users", 0, false, "roles|none",
       "as root: make it for the user oxvault, or for root itself" },
     { "secret-memory", 0, false, "KIND", "memory for keys: auto, memfd or sodium" },
@@ -38,6 +72,7 @@ static const struct oxv_option unseal_options[] = {
     { "passphrase-file", 0, false, "FILE", "read the passphrase from this file" },
     { "passphrase-fd", 0, false, "N", "read the passphrase from this open descriptor" },
     { "keyfile", 0, false, "FILE", "open with this key file" },
+    PIN_OPTIONS,
     { "seal", 0, false, "ID", "try this seal only (see: seal list)" },
     SERVICE_UID,
     UNLOCKED_MEMORY,
@@ -50,6 +85,11 @@ static const struct oxv_option seal_add_options[] = {
     { "existing-passphrase-file", 0, false, "FILE", "a passphrase that opens the vault now" },
     { "existing-passphrase-fd", 0, false, "N", "the same, from an open descriptor" },
     { "existing-keyfile", 0, false, "FILE", "a key file that opens the vault now" },
+    { "existing-pin-file", 0, false, "FILE", "the PIN of a token that opens the vault now" },
+    { "existing-pin-fd", 0, false, "N", "the same, from an open descriptor" },
+    { "existing-seal", 0, false, "ID", "open with this seal only (see: seal list)" },
+    { "uri", 0, false, "URI", "seal add token: the token, like pkcs11:token=LABEL" },
+    TOKEN_SEAL_OPTIONS,
     SERVICE_UID,
     UNLOCKED_MEMORY,
     { 0 },
@@ -68,6 +108,35 @@ static const struct oxv_option connection_add_options[] = {
     { "secrets-fd", 0, false, "N", "the same, from an open descriptor" },
     { "private-key-file", 0, false, "PEM", "RSA methods: the private key" },
     { "keep-secrets", 0, false, NULL, "keep both secrets too, sealed (default: the signing key)" },
+    PLACE_OPTIONS,
+    SERVICE_UID,
+    UNLOCKED_MEMORY,
+    { 0 },
+};
+static const struct oxv_option move_options[] = {
+    PLACE_OPTIONS,
+    { "in-vault", 0, false, NULL, "the key is in the vault, as without a token" },
+    { "secrets-file", 0, false, "FILE", "{\"consumer_secret\":\"...\",\"token_secret\":\"...\"}" },
+    { "secrets-fd", 0, false, "N", "the same, from an open descriptor" },
+    { "keep-secrets", 0, false, NULL, "keep both secrets too, sealed (default: the signing key)" },
+    SERVICE_UID,
+    UNLOCKED_MEMORY,
+    { 0 },
+};
+static const struct oxv_option token_list_options[] = {
+    { "module", 0, false, "MODULE", "ask no service: the tokens that this module sees" },
+    HELPER_OPTIONS,
+    { 0 },
+};
+static const struct oxv_option token_probe_options[] = {
+    { "module", 0, false, "MODULE", "its PKCS#11 module, a path or a p11-kit name" },
+    PIN_OPTIONS,
+    HELPER_OPTIONS,
+    UNLOCKED_MEMORY,
+    { 0 },
+};
+static const struct oxv_option token_login_options[] = {
+    PIN_OPTIONS,
     SERVICE_UID,
     UNLOCKED_MEMORY,
     { 0 },
@@ -156,22 +225,30 @@ const struct oxv_command oxv_commands[] = {
       oxv_cmd_unseal },
     { "lock", "", 0, 0, "wipe the keys from the service's memory at once", NULL, NULL,
       oxv_cmd_lock },
-    { "seal add", "passphrase|keyfile", 1, 1, "add a way to open the vault",
-      "Asks for a passphrase (or --existing-keyfile) that opens the vault now. Without a terminal\n"
-      "that passphrase is read from standard input, one line.",
+    { "seal add", "KIND|URI", 1, 1, "add a way to open the vault",
+      "KIND is passphrase or keyfile; a token is named by its URI, or as token with --uri. Asks "
+      "for\n"
+      "a passphrase (or --existing-keyfile, or the PIN of a token) that opens the vault now. "
+      "Without\n"
+      "a terminal that passphrase is read from standard input, one line.",
       seal_add_options, oxv_cmd_seal_add },
     { "seal list", "", 0, 0, "list the ways to open the vault", NULL, NULL, oxv_cmd_seal_list },
     { "seal remove", "ID", 1, 1, "remove a way to open the vault",
       "It still opens copies of the vault that were made before.", NULL, oxv_cmd_seal_remove },
     { "connection add", "NAME", 1, 1, "import an account and its secrets",
       "The secrets are prompted for without echo, or come from --secrets-file or --secrets-fd.\n"
-      "From them the signing key is computed; the vault keeps only that.",
+      "From them the signing key is computed; the vault keeps only that. With --in-token it goes\n"
+      "into a token, and the vault has no key: there is no way out of a token.",
       connection_add_options, oxv_cmd_connection_add },
     { "connection import", "FILE", 1, 1, "import many connections, all or none",
       "FILE has one JSON object a line: name, system, account_id, consumer_key, token_id, "
       "role_id,\n"
       "application_id, realm, origins, signature_method, consumer_secret, token_secret.",
       import_options, oxv_cmd_connection_import },
+    { "connection move", "NAME", 1, 1,
+      "put a connection's key into a token, or back into the vault",
+      "Its two secrets are entered again: there is no way out of a token.", move_options,
+      oxv_cmd_connection_move },
     { "connection list", "", 0, 0, "list the connections", NULL, NULL, oxv_cmd_connection_list },
     { "connection show", "NAME", 1, 1, "show a connection's public fields", NULL, NULL,
       oxv_cmd_connection_show },
@@ -196,6 +273,19 @@ const struct oxv_command oxv_commands[] = {
     { "admin list", "", 0, 0, "list the admins", NULL, NULL, oxv_cmd_admin_list },
     { "admin remove", "", 0, 0, "take the admin right from a user", NULL, uid_options,
       oxv_cmd_admin_remove },
+    { "token list", "", 0, 0, "list the tokens of the service, or those that a module sees", NULL,
+      token_list_options, oxv_cmd_token_list },
+    { "token probe", "URI", 1, 1, "try what a token can do for us, and say why where it cannot",
+      "Asks no service. It makes keys for a moment and leaves nothing. Without a PIN only what\n"
+      "needs none is tried.",
+      token_probe_options, oxv_cmd_token_probe },
+    { "token login", "[TOKEN]", 0, 1, "give the service a token's PIN",
+      "TOKEN is an id, a label or a URI (see: token list). Also after the token refused a PIN: "
+      "one\n"
+      "try, and tokens count.",
+      token_login_options, oxv_cmd_token_login },
+    { "token remove", "TOKEN", 1, 1, "let the service forget a token that no connection uses",
+      "What is on the token stays there.", NULL, oxv_cmd_token_remove },
     { "sign", "CONNECTION [METHOD URL]", 1, 3, "print the Authorization header for one request",
       "For --kind token-passport and connect-password there is no METHOD and no URL; printed is\n"
       "the SOAP header element, or the password.",

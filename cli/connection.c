@@ -2,6 +2,7 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "cli/key_place.h"
 #include "signer/netsuite.h"
 #include "signer/url.h"
 #include "vault/k0.h"
@@ -138,6 +139,30 @@ make_key(const struct oxv_connection_draft *draft, const struct oxv_connection_k
     return st == OXV_OK ? OXV_OK : oxv_k0_fail(st, err);
 }
 
+/* K0 stays as it is for the vault; for a token it becomes what that takes. */
+static enum oxv_status
+place_key(const struct oxv_connection_keys *keys, struct oxv_connection_record *record,
+          struct oxv_connection_secret *secret, struct oxv_err *err)
+{
+    const struct oxv_key_place *place = keys->place;
+    struct oxv_key_parts parts = { .key = secret->key };
+
+    if (place == NULL || place->form == OXV_KEY_IN_VAULT) {
+        return OXV_OK;
+    }
+    record->key_form = place->form;
+    record->key_token = place->token;
+    record->key_id = oxv_view(place->key_id, place->key_id_len);
+    enum oxv_status st = oxv_connection_check(record, err);
+
+    st = st == OXV_OK ? oxv_key_place_parts(place, record->signature_method, secret->key,
+                                            keys->parts_room, &parts, err)
+                      : st;
+    secret->key = parts.key;
+    secret->check_value = parts.check_value;
+    return st;
+}
+
 enum oxv_status
 oxv_connection_encode(const struct oxv_connection_draft *draft,
                       const struct oxv_connection_keys *keys, struct oxv_writer *w,
@@ -145,9 +170,11 @@ oxv_connection_encode(const struct oxv_connection_draft *draft,
 {
     static uint8_t record[OXV_RECORD_MAX_BYTES]; /* public; the command is one thread */
     struct oxv_writer record_w = oxv_writer(record, sizeof record);
+    struct oxv_connection_record public = draft->record;
     struct oxv_connection_secret secret = { 0 };
     enum oxv_status st = make_key(draft, keys, &secret.key, err);
 
+    st = st == OXV_OK ? place_key(keys, &public, &secret, err) : st;
     if (st != OXV_OK) {
         return st;
     }
@@ -155,9 +182,9 @@ oxv_connection_encode(const struct oxv_connection_draft *draft,
         secret.consumer_secret = oxv_secret_view(keys->consumer);
         secret.token_secret = oxv_secret_view(keys->token);
     }
-    st = oxv_connection_secret_check(&draft->record, &secret, err);
-    st = st == OXV_OK ? oxv_record_encode(&record_w, &oxv_connection_shape, &draft->record, err)
-                      : st;
+    st = oxv_connection_check(&public, err);
+    st = st == OXV_OK ? oxv_connection_secret_check(&public, &secret, err) : st;
+    st = st == OXV_OK ? oxv_record_encode(&record_w, &oxv_connection_shape, &public, err) : st;
     if (st != OXV_OK) {
         return st;
     }

@@ -38,21 +38,27 @@ OXV_MUST_USE enum oxv_status oxv_connection_draft(const struct oxv_connection_fi
                                                   struct oxv_connection_draft *draft,
                                                   struct oxv_err *err);
 
+struct oxv_key_place;
+
 /* What is secret about a connection: an RSA key, or the pair. */
 struct oxv_connection_keys {
     const struct oxv_secret *consumer;
     const struct oxv_secret *token;
-    const struct oxv_secret *rsa; /* PKCS#8 DER; NULL for the HMAC methods */
-    bool keep;                    /* the pair goes into the vault too */
+    const struct oxv_secret *rsa;      /* PKCS#8 DER; NULL for the HMAC methods */
+    bool keep;                         /* the pair goes into the vault too */
+    const struct oxv_key_place *place; /* of the key; NULL: in the vault */
     /* To work in, used again from one to the next; contents do not matter. */
     struct oxv_secret *room;     /* OXV_CONNECTION_ROOM_BYTES */
     struct oxv_secret *key_room; /* OXV_K0_ROOM_BYTES; NULL with an RSA key */
+    struct oxv_secret
+        *parts_room; /* OXV_KEY_PARTS_ROOM_BYTES; NULL where the key is in the vault */
 };
 
 /*
  * Writes the encoded struct oxv_box_connection of a draft to `w`, which must lie in locked memory.
- * The key is computed here.
- *   OXV_E_USAGE, OXV_E_LIMIT, OXV_E_MEMORY  *err says what is wrong
+ * The key is computed here, and for one in a token its check value; of form UNWRAP it is sealed to
+ * the token here too.
+ *   OXV_E_USAGE, OXV_E_LIMIT, OXV_E_MEMORY, OXV_E_FORMAT  *err says what is wrong
  */
 OXV_MUST_USE enum oxv_status oxv_connection_encode(const struct oxv_connection_draft *draft,
                                                    const struct oxv_connection_keys *keys,

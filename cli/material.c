@@ -156,6 +156,27 @@ oxv_material_passphrase(const struct oxv_cli *cli, const struct oxv_passphrase_s
     return oxv_prompt_possible() ? from_terminal(cli, source, out) : from_stdin(cli, source, out);
 }
 
+enum oxv_exit
+oxv_material_pipe(const struct oxv_cli *cli, const struct oxv_secret *secret, int *out)
+{
+    int ends[2];
+    struct oxv_err err = { 0 };
+
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        (void)oxv_fail_errno(&err, "cannot make a pipe");
+        return oxv_cli_err(cli, &err);
+    }
+    enum oxv_status st = oxv_write_all(ends[1], oxv_secret_view(secret));
+
+    oxv_closep(&ends[1]);
+    if (st != OXV_OK) {
+        oxv_closep(&ends[0]);
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "cannot pass the secret on");
+    }
+    *out = ends[0];
+    return OXV_EXIT_DONE;
+}
+
 static enum oxv_exit
 create_keyfile(const struct oxv_cli *cli, const char *path, bool *created)
 {
@@ -250,6 +271,11 @@ oxv_seal_info_read(struct oxv_view object, struct oxv_seal_info *out)
         out->record.kind = OXV_SEAL_KEYFILE;
         return true;
     }
+    if (strcmp(kind, "token") == 0) {
+        out->record.kind = OXV_SEAL_TOKEN;
+        oxv_door_text(object, "label", out->label, sizeof out->label);
+        return true;
+    }
     oxv_door_text(object, "kdf_salt", salt, sizeof salt);
     if (strcmp(kind, "passphrase") != 0 ||
         !oxv_parse_base64(oxv_view_text(salt), out->salt, sizeof out->salt, &salt_len) ||
@@ -261,4 +287,52 @@ oxv_seal_info_read(struct oxv_view object, struct oxv_seal_info *out)
     out->record.kdf_memory_bytes = oxv_door_integer(object, "kdf_memory_bytes", 0);
     out->record.kdf_salt = oxv_view(out->salt, sizeof out->salt);
     return true;
+}
+
+bool
+oxv_seal_info_next(struct oxv_view answer, size_t *at, struct oxv_seal_info *out)
+{
+    struct oxv_view list;
+    struct oxv_view name;
+    struct oxv_view item;
+
+    if (!oxv_json_get(answer, "seals", &list)) {
+        return false;
+    }
+    struct oxv_json_items items = oxv_json_items(list);
+
+    for (size_t i = 0; oxv_json_next(&items, &name, &item); i++) {
+        if (i >= *at && oxv_seal_info_read(item, out)) {
+            *at = i + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t
+oxv_seal_info_count(struct oxv_view answer, enum oxv_seal_kind kind)
+{
+    struct oxv_seal_info info;
+    size_t count = 0;
+    size_t at = 0;
+
+    while (oxv_seal_info_next(answer, &at, &info)) {
+        count += info.record.kind == kind ? 1 : 0;
+    }
+    return count;
+}
+
+bool
+oxv_seal_info_has(struct oxv_view answer, enum oxv_seal_kind kind, uint64_t id)
+{
+    struct oxv_seal_info info;
+    size_t at = 0;
+
+    while (oxv_seal_info_next(answer, &at, &info)) {
+        if (info.record.kind == kind && (id == 0 || info.id == id)) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -29,6 +29,10 @@ enum oxv_exit oxv_material_passphrase(const struct oxv_cli *cli,
                                       const struct oxv_passphrase_source *source,
                                       struct oxv_secret **out);
 
+/* The reading end of a pipe that holds the secret already, which fits any pipe's buffer. */
+enum oxv_exit oxv_material_pipe(const struct oxv_cli *cli, const struct oxv_secret *secret,
+                                int *out);
+
 /* Opens a key file, 32 bytes; with `create` it is made where it is absent, and *created says so. */
 enum oxv_exit oxv_material_open_keyfile(const struct oxv_cli *cli, const char *path, bool create,
                                         bool *created, int *out_fd);
@@ -40,9 +44,15 @@ struct oxv_seal_info {
     uint64_t id;
     struct oxv_seal_record record; /* kind and KDF parameters */
     uint8_t salt[16];              /* backs the record's view: do not copy the struct */
+    char label[64];                /* of the token, where it is told; else "" */
 };
 
 /* Reads one element of the service's list of seals. False where it is malformed. */
 bool oxv_seal_info_read(struct oxv_view object, struct oxv_seal_info *out);
+/* The next good element of the list of seals that `answer` holds, with *at from 0. */
+bool oxv_seal_info_next(struct oxv_view answer, size_t *at, struct oxv_seal_info *out);
+size_t oxv_seal_info_count(struct oxv_view answer, enum oxv_seal_kind kind);
+/* Has the list a seal of that kind (and of that id, if not 0)? */
+bool oxv_seal_info_has(struct oxv_view answer, enum oxv_seal_kind kind, uint64_t id);
 
 #endif

@@ -14,7 +14,10 @@ static const struct {
 } refused[] = {
     { "passphrase", "--passphrase-file, --passphrase-fd, or the prompt" },
     { "password", "--passphrase-file, --passphrase-fd, or the prompt" },
-    { "pin", "the prompt" },
+    { "pin", "--pin-file, --pin-fd, or the prompt" },
+    { "user-pin", "--pin-file, --pin-fd, or the prompt" },
+    { "pin-value", "--pin-file, --pin-fd, or the prompt" },
+    { "pin-source", "--pin-file, --pin-fd, or the prompt" },
     { "key", "--keyfile, or for a connection --secrets-file" },
     { "consumer-secret", "--secrets-file, --secrets-fd, or the prompt" },
     { "token-secret", "--secrets-file, --secrets-fd, or the prompt" },

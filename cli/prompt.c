@@ -45,10 +45,17 @@ read_byte(int fd, const sigset_t *mask, uint8_t *out)
     return read(fd, out, 1);
 }
 
+/* What an answer may be. */
+struct answer {
+    size_t max;
+    bool may_be_empty;
+};
+
 static enum oxv_status
-read_line(int fd, const sigset_t *mask, size_t max, struct oxv_secret **out, struct oxv_err *err)
+read_line(int fd, const sigset_t *mask, const struct answer *wanted, struct oxv_secret **out,
+          struct oxv_err *err)
 {
-    OXV_AUTO(oxv_secret_freep) struct oxv_secret *line = oxv_secret_new(max + 1);
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *line = oxv_secret_new(wanted->max + 1);
     size_t len = 0;
 
     if (line == NULL) {
@@ -68,12 +75,12 @@ read_line(int fd, const sigset_t *mask, size_t max, struct oxv_secret **out, str
         if (n == 0 || bytes[len] == '\n') {
             break;
         }
-        if (++len > max) {
-            return oxv_fail(err, OXV_E_LIMIT, "the answer is longer than %zu bytes", max);
+        if (++len > wanted->max) {
+            return oxv_fail(err, OXV_E_LIMIT, "the answer is longer than %zu bytes", wanted->max);
         }
     }
     len -= len > 0 && bytes[len - 1] == '\r' ? 1 : 0;
-    if (len == 0) {
+    if (len == 0 && !wanted->may_be_empty) {
         return oxv_fail(err, OXV_E_LIMIT, "the answer is empty");
     }
     oxv_secret_shorten(line, len);
@@ -84,7 +91,9 @@ read_line(int fd, const sigset_t *mask, size_t max, struct oxv_secret **out, str
 enum oxv_status
 oxv_prompt_read_line(int fd, size_t max, struct oxv_secret **out, struct oxv_err *err)
 {
-    return read_line(fd, NULL, max, out, err);
+    const struct answer wanted = { .max = max };
+
+    return read_line(fd, NULL, &wanted, out, err);
 }
 
 /* How signals were handled before. */
@@ -123,7 +132,8 @@ restore_signals(const struct signals *before)
 
 /* One try; `arrived` is what came meanwhile, 0 where nothing did. */
 static enum oxv_status
-ask_once(int tty, const char *question, size_t max, struct oxv_secret **out, struct oxv_err *err)
+ask_once(int tty, const char *question, const struct answer *wanted, struct oxv_secret **out,
+         struct oxv_err *err)
 {
     struct signals signals;
     struct termios before;
@@ -140,7 +150,7 @@ ask_once(int tty, const char *question, size_t max, struct oxv_secret **out, str
         oxv_write_all(tty, oxv_view_text(question)) != OXV_OK) {
         st = oxv_fail_errno(err, "cannot set up the terminal");
     } else {
-        st = read_line(tty, &signals.mask, max, out, err);
+        st = read_line(tty, &signals.mask, wanted, out, err);
     }
     (void)tcsetattr(tty, TCSAFLUSH, &before); /* nothing more can be done about it */
     restore_signals(&signals);
@@ -151,8 +161,8 @@ ask_once(int tty, const char *question, size_t max, struct oxv_secret **out, str
     return st;
 }
 
-enum oxv_status
-oxv_prompt_secret(const char *question, size_t max, struct oxv_secret **out, struct oxv_err *err)
+static enum oxv_status
+ask(const char *question, const struct answer *wanted, struct oxv_secret **out, struct oxv_err *err)
 {
     OXV_AUTO(oxv_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 
@@ -160,7 +170,7 @@ oxv_prompt_secret(const char *question, size_t max, struct oxv_secret **out, str
         return oxv_fail(err, OXV_E_NOT_FOUND, "there is no terminal to ask at");
     }
     for (;;) {
-        enum oxv_status st = ask_once(tty, question, max, out, err);
+        enum oxv_status st = ask_once(tty, question, wanted, out, err);
 
         if (arrived == 0) {
             return st;
@@ -171,4 +181,20 @@ oxv_prompt_secret(const char *question, size_t max, struct oxv_secret **out, str
             return oxv_fail(err, OXV_E_IO, "interrupted");
         }
     }
+}
+
+enum oxv_status
+oxv_prompt_secret(const char *question, size_t max, struct oxv_secret **out, struct oxv_err *err)
+{
+    const struct answer wanted = { .max = max };
+
+    return ask(question, &wanted, out, err);
+}
+
+enum oxv_status
+oxv_prompt_optional(const char *question, size_t max, struct oxv_secret **out, struct oxv_err *err)
+{
+    const struct answer wanted = { .max = max, .may_be_empty = true };
+
+    return ask(question, &wanted, out, err);
 }

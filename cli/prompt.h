@@ -17,6 +17,10 @@ bool oxv_prompt_possible(void);
 OXV_MUST_USE enum oxv_status oxv_prompt_secret(const char *question, size_t max,
                                                struct oxv_secret **out, struct oxv_err *err);
 
+/* The same, where an empty answer is one too. */
+OXV_MUST_USE enum oxv_status oxv_prompt_optional(const char *question, size_t max,
+                                                 struct oxv_secret **out, struct oxv_err *err);
+
 /*
  * Reads one line from a descriptor byte by byte, so that the next line is left there. Errors as
  * above.

@@ -14,7 +14,6 @@
 #include "cli/command.h"
 #include "cli/door.h"
 
-#define PUB_MAX_BYTES  512u
 #define BODY_MAX_BYTES 65536u
 #define SERVICE_USER   "oxvault" /* that packaging makes */
 
@@ -135,13 +134,13 @@ open_pub(const struct oxv_cli *cli, int *out)
     return code;
 }
 
-enum oxv_exit
-oxv_vault_pub_load(const struct oxv_cli *cli, struct oxv_vault_pub *out)
+/* All of the file, in memory that lasts until the next call; the command is one thread. */
+static enum oxv_exit
+read_pub(const struct oxv_cli *cli, struct oxv_view *out)
 {
+    static uint8_t text[OXV_VAULT_PUB_MAX_BYTES];
     OXV_AUTO(oxv_closep) int fd = -1;
-    uint8_t text[PUB_MAX_BYTES];
     size_t len = 0;
-    struct oxv_err err = { 0 };
     enum oxv_exit code = open_pub(cli, &fd);
 
     if (code != OXV_EXIT_DONE) {
@@ -150,7 +149,42 @@ oxv_vault_pub_load(const struct oxv_cli *cli, struct oxv_vault_pub *out)
     if (oxv_read_to_end(fd, text, sizeof text, &len) != OXV_OK) {
         return oxv_cli_fail(cli, OXV_EXIT_FAILED, "cannot read %s/vault.pub", cli->run);
     }
-    if (oxv_vault_pub_parse(oxv_view(text, len), out->vault_id, out->key, &err) != OXV_OK) {
+    *out = oxv_view(text, len);
+    return OXV_EXIT_DONE;
+}
+
+enum oxv_exit
+oxv_vault_pub_load(const struct oxv_cli *cli, struct oxv_vault_pub *out)
+{
+    struct oxv_err err = { 0 };
+    struct oxv_view text;
+    enum oxv_exit code = read_pub(cli, &text);
+
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    if (oxv_vault_pub_parse(text, out->vault_id, out->key, &err) != OXV_OK) {
+        oxv_err_prefix(&err, "%s/vault.pub", cli->run);
+        return oxv_cli_err(cli, &err);
+    }
+    return OXV_EXIT_DONE;
+}
+
+enum oxv_exit
+oxv_vault_pub_token(const struct oxv_cli *cli, uint64_t id, struct oxv_token_public_key *out,
+                    bool *found)
+{
+    struct oxv_err err = { 0 };
+    struct oxv_view text;
+    enum oxv_exit code = read_pub(cli, &text);
+
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    enum oxv_status st = oxv_vault_pub_find_token(text, id, &out->oaep, out->der, &out->len, &err);
+
+    *found = st == OXV_OK;
+    if (st != OXV_OK && st != OXV_E_NOT_FOUND) {
         oxv_err_prefix(&err, "%s/vault.pub", cli->run);
         return oxv_cli_err(cli, &err);
     }

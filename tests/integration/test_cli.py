@@ -68,9 +68,10 @@ def test_without_a_command_it_shows_the_commands(build):
     ("caller add a --uid 1 --user root", "one of --uid N and --user NAME is needed"),
     ("caller add a --uid 4294967295", "this is no uid: 4294967295"),
     ("sign acme GET", "oauth1 needs: CONNECTION METHOD URL"),
-    ("init", "--seal is needed: passphrase or keyfile"),
+    ("init", "--seal is needed: passphrase, keyfile, or the URI of a token"),
     ("log verify", "--key is needed"),
-    ("seal add token", "a seal is a passphrase or a keyfile"),
+    ("seal add rock", "a seal is a passphrase, a keyfile or a token, not: rock"),
+    ("seal add token", "seal add token --uri 'pkcs11:...'"),
 ])
 def test_a_wrong_line_ends_with_2_and_says_what_was_meant(build, tmp_path, line, says):
     done = subprocess.run(
