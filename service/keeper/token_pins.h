@@ -1,0 +1,73 @@
+/*
+ * token_pins: PINs in locked memory, and which of them tokens have refused. The latter is a file of
+ * the vault, so that a restart does not try a wrong PIN again (three are enough to lock a TPM).
+ *
+ *   token-pins  struct with fields (base/fields.h): 1 version, 2 LIST of encoded
+ *               { 1 token_uri, 2 salt, 3 hash, 4 when }
+ * Rules: 1. version 1  2. at most OXV_REFUSED_PINS_MAX items  3. each URI once.
+ */
+#ifndef OXV_SERVICE_KEEPER_TOKEN_PINS_H
+#define OXV_SERVICE_KEEPER_TOKEN_PINS_H
+
+#include "base/cleanup.h"
+#include "base/fields.h"
+#include "base/secret.h"
+#include "base/token_terms.h"
+
+#define OXV_REFUSED_PINS_MAX       64u
+#define OXV_REFUSED_PART_MAX_BYTES 64u
+#define OXV_TOKEN_PINS_FILE        "token-pins"
+#define OXV_TOKEN_PINS_MAX_BYTES   (OXV_REFUSED_PINS_MAX * (OXV_TOKEN_URI_MAX_BYTES + 256u))
+
+struct oxv_token_pins;
+
+/* A PIN that a token refused, as its helper hashed it. Empty views: none was. */
+struct oxv_refused_pin {
+    struct oxv_view token_uri;
+    struct oxv_view salt;
+    struct oxv_view hash;
+    uint64_t when_us;
+};
+extern const struct oxv_shape oxv_refused_pin_shape;
+
+OXV_MUST_USE enum oxv_status oxv_token_pins_new(struct oxv_token_pins **out);
+/* Wipes. NULL is fine. */
+void oxv_token_pins_free(struct oxv_token_pins *pins);
+
+/*
+ * A source of the service: for the token of this label, or with an empty one for any. Reads the
+ * descriptor to its end (and takes it). One trailing LF or CRLF goes.
+ *   OXV_E_NOT_FOUND  empty
+ *   OXV_E_USAGE      longer than OXV_TOKEN_PIN_MAX_BYTES, or with a NUL: *err says which
+ */
+OXV_MUST_USE enum oxv_status oxv_token_pins_add_source(struct oxv_token_pins *pins,
+                                                       struct oxv_view label, int fd,
+                                                       struct oxv_err *err);
+bool oxv_token_pins_have_source(const struct oxv_token_pins *pins);
+/* A PIN that a person typed and the token took; replaces an older one. */
+void oxv_token_pins_remember(struct oxv_token_pins *pins, struct oxv_view uri, struct oxv_view pin);
+/* Wipes what was typed. */
+void oxv_token_pins_forget_typed(struct oxv_token_pins *pins);
+/* The PIN for a token: typed for this URI, a source of this label, one of any; NULL: none. */
+const struct oxv_secret *oxv_token_pins_find(const struct oxv_token_pins *pins, struct oxv_view uri,
+                                             struct oxv_view label);
+
+/* Is it well-formed? *count (may be NULL) is the number of its items. */
+OXV_MUST_USE enum oxv_status oxv_token_pins_parse(struct oxv_view bytes, size_t *count,
+                                                  struct oxv_err *err);
+/* Reads the file below dir_fd; none is fine. A malformed one: no PIN is tried by itself any more.
+ */
+void oxv_token_pins_load(struct oxv_token_pins *pins, int dir_fd);
+bool oxv_token_pins_are_damaged(const struct oxv_token_pins *pins);
+/* What was refused by this token; views until the next change. */
+struct oxv_refused_pin oxv_token_pins_refused(const struct oxv_token_pins *pins,
+                                              struct oxv_view uri);
+/* Both write the file (dir_fd -1: there is none yet). A failure is said on stderr: it is no reason
+ * to stop. */
+void oxv_token_pins_refuse(struct oxv_token_pins *pins, int dir_fd,
+                           const struct oxv_refused_pin *refused);
+void oxv_token_pins_clear(struct oxv_token_pins *pins, int dir_fd, struct oxv_view uri);
+
+OXV_DEFINE_OWNER(oxv_token_pins);
+
+#endif
