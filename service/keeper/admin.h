@@ -21,11 +21,19 @@ void oxv_admin_connections(struct oxv_keeper *k, const struct oxv_request *reque
 void oxv_admin_connection(struct oxv_keeper *k, const struct oxv_request *request);
 void oxv_admin_connection_add(struct oxv_keeper *k, const struct oxv_request *request);
 void oxv_admin_connection_remove(struct oxv_keeper *k, const struct oxv_request *request);
+/* connection_keys.c */
+void oxv_admin_connection_move(struct oxv_keeper *k, const struct oxv_request *request);
 /* Decodes and checks what a box holds of one connection; the views borrow `payload`. */
 OXV_MUST_USE enum oxv_status oxv_connection_from_box(struct oxv_view payload,
                                                      struct oxv_connection_record *record,
                                                      struct oxv_connection_secret *secret,
                                                      struct oxv_err *err);
+
+/* admin_tokens.c */
+void oxv_admin_tokens(struct oxv_keeper *k, const struct oxv_request *request);
+void oxv_admin_token_add(struct oxv_keeper *k, const struct oxv_request *request);
+void oxv_admin_token_login(struct oxv_keeper *k, const struct oxv_request *request);
+void oxv_admin_token_remove(struct oxv_keeper *k, const struct oxv_request *request);
 
 /* import.c */
 void oxv_import_begin(struct oxv_keeper *k, const struct oxv_request *request);

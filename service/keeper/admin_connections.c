@@ -1,5 +1,7 @@
+#include "base/token_names.h"
 #include "service/keeper/admin.h"
 #include "service/keeper/challenges.h"
+#include "service/keeper/connection_keys.h"
 #include "service/keeper/policy.h"
 #include "signer/signature_method.h"
 
@@ -46,14 +48,37 @@ write_for_caller(struct oxv_writer *doc, const struct oxv_connection *connection
     oxv_doc_end(doc);
 }
 
+/* Where its key is. */
 static void
-write_for_admin(struct oxv_writer *doc, const struct oxv_connection *connection)
+write_key_place(struct oxv_keeper *k, struct oxv_writer *doc, const struct oxv_connection_record *r)
+{
+    if (r->key_form == OXV_KEY_IN_VAULT) {
+        oxv_doc_cstring(doc, "key", "in vault");
+        return;
+    }
+    const struct oxv_token *token = oxv_vault_token_by_id(k->vault, r->key_token);
+
+    oxv_doc_cstring(doc, "key", "in token");
+    oxv_doc_cstring(doc, "key_form", oxv_key_form_name(r->key_form));
+    oxv_doc_integer(doc, "key_token", r->key_token);
+    oxv_doc_hex(doc, "key_id", r->key_id);
+    if (r->key_form == OXV_KEY_UNWRAP && token != NULL &&
+        token->record.oaep == OXV_TOKEN_OAEP_SHA1) {
+        oxv_doc_cstring(doc, "key_note",
+                        "sealed to the token by RSA-OAEP with SHA-1: it can do "
+                        "nothing better");
+    }
+}
+
+static void
+write_for_admin(struct oxv_keeper *k, struct oxv_writer *doc,
+                const struct oxv_connection *connection)
 {
     oxv_doc_object(doc, NULL);
     write_public(doc, connection);
     oxv_doc_integer(doc, "version", connection->version);
     oxv_doc_time(doc, "created", connection->record.created_us);
-    oxv_doc_cstring(doc, "key", "in vault");
+    write_key_place(k, doc, &connection->record);
     oxv_doc_end(doc);
 }
 
@@ -124,7 +149,7 @@ oxv_admin_connections(struct oxv_keeper *k, const struct oxv_request *request)
     oxv_doc_object(&doc, NULL);
     oxv_doc_list(&doc, "connections");
     for (; c != NULL && oxv_page_has_room(&doc, written, page->limit); written++) {
-        write_for_admin(&doc, c);
+        write_for_admin(k, &doc, c);
         last = c->id;
         c = oxv_vault_next_connection(k->vault, last);
     }
@@ -156,7 +181,7 @@ oxv_admin_connection(struct oxv_keeper *k, const struct oxv_request *request)
     if (connection != NULL) {
         struct oxv_writer doc = oxv_answer_begin(k);
 
-        write_for_admin(&doc, connection);
+        write_for_admin(k, &doc, connection);
         oxv_answer_unlogged(k, &request->reply, &doc);
     }
 }
@@ -198,6 +223,23 @@ read_added(const struct oxv_request *request, const struct oxv_opened_box *box,
     return st;
 }
 
+/* The token is asked first; the answer comes turns later. The box was read before. */
+static void
+add_in_token(struct oxv_keeper *k, const struct oxv_request *request, struct oxv_opened_box *box)
+{
+    struct oxv_token_op *op = oxv_token_op_new(k, request, OXV_ENTRY_CONNECTION_ADD, box);
+    struct oxv_err err = { 0 };
+
+    if (op == NULL) {
+        return;
+    }
+    if (oxv_connection_from_box(op->box.head.payload, &op->record, &op->secret, &err) != OXV_OK) {
+        oxv_bug("a box that was read before");
+    }
+    op->record.created_us = k->now_us;
+    oxv_connection_put_in_token(k, op);
+}
+
 void
 oxv_admin_connection_add(struct oxv_keeper *k, const struct oxv_request *request)
 {
@@ -213,6 +255,10 @@ oxv_admin_connection_add(struct oxv_keeper *k, const struct oxv_request *request
             OXV_OK ||
         read_added(request, &box, &record, &secret, &err) != OXV_OK) {
         oxv_admin_refuse(k, request, OXV_ENTRY_CONNECTION_ADD, &err);
+        return;
+    }
+    if (record.key_form != OXV_KEY_IN_VAULT) {
+        add_in_token(k, request, &box);
         return;
     }
     if (!oxv_admin_change_begin(&c, k, request)) {
@@ -242,6 +288,8 @@ oxv_admin_connection_remove(struct oxv_keeper *k, const struct oxv_request *requ
         return;
     }
     uint64_t id = connection->id;
+    struct oxv_connection_copy old;
+    bool has_old = oxv_connection_copy(k, id, &old);
 
     if (oxv_change_remove(c.change, OXV_TABLE_CONNECTION, id, &err) != OXV_OK) {
         oxv_admin_change_refuse(&c, OXV_ENTRY_CONNECTION_REMOVE, &err);
@@ -250,6 +298,9 @@ oxv_admin_connection_remove(struct oxv_keeper *k, const struct oxv_request *requ
     struct oxv_entry entry = { .type = OXV_ENTRY_CONNECTION_REMOVE, .connection = msg->name };
 
     if (oxv_admin_change_finish(&c, &entry, 1)) {
+        if (has_old) {
+            oxv_connection_give_up_key(k, &old.record, id);
+        }
         oxv_admin_answer_id(k, request, id, msg->name);
     }
 }

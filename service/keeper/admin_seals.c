@@ -1,5 +1,7 @@
+#include "base/token_names.h"
 #include "service/keeper/admin.h"
 #include "service/keeper/challenges.h"
+#include "service/keeper/token_seal.h"
 
 void
 oxv_admin_seals(struct oxv_keeper *k, const struct oxv_request *request)
@@ -22,6 +24,11 @@ oxv_admin_seals(struct oxv_keeper *k, const struct oxv_request *request)
             oxv_doc_integer(&doc, "kdf_ops", r->kdf_ops);
             oxv_doc_integer(&doc, "kdf_memory_bytes", r->kdf_memory_bytes);
             oxv_doc_base64(&doc, "kdf_salt", r->kdf_salt);
+        }
+        if (r->kind == OXV_SEAL_TOKEN) {
+            oxv_doc_text(&doc, "token_uri", r->token_uri);
+            oxv_doc_text(&doc, "module", r->module);
+            oxv_doc_cstring(&doc, "mechanism", oxv_token_mechanism_name(r->mechanism));
         }
         oxv_doc_end(&doc);
     }
@@ -91,6 +98,10 @@ oxv_admin_seal_add(struct oxv_keeper *k, const struct oxv_request *request)
         oxv_admin_refuse(k, request, OXV_ENTRY_SEAL_ADD, &err);
         return;
     }
+    if (fields.kind == OXV_SEAL_TOKEN || fields.existing_kind == OXV_SEAL_TOKEN) {
+        oxv_admin_seal_add_by_token(k, request, &box);
+        return;
+    }
     if (!oxv_admin_change_begin(&c, k, request)) {
         return;
     }
@@ -120,6 +131,7 @@ oxv_admin_seal_remove(struct oxv_keeper *k, const struct oxv_request *request)
         return;
     }
     if (oxv_admin_change_finish(&c, &entry, 1)) {
+        oxv_tokens_adopt(k);
         oxv_admin_answer_id(k, request, msg->id, oxv_view(NULL, 0));
     }
 }

@@ -3,7 +3,9 @@
 #include "service/keeper/admin.h"
 #include "service/keeper/challenges.h"
 #include "service/keeper/events.h"
+#include "service/keeper/publish.h"
 #include "service/keeper/state.h"
+#include "service/keeper/token_seal.h"
 
 void
 oxv_admin_challenge(struct oxv_keeper *k, const struct oxv_request *request)
@@ -60,6 +62,26 @@ unseal_by_box(struct oxv_keeper *k, const struct oxv_request *request,
     return st;
 }
 
+static bool
+is_by_token(const struct oxv_opened_box *box)
+{
+    struct oxv_box_unseal fields = { 0 };
+
+    return oxv_fields_decode(box->head.payload, &oxv_box_unseal_shape, &fields, NULL) == OXV_OK &&
+           fields.seal_kind == OXV_SEAL_TOKEN;
+}
+
+/* The tokens that unwrap are told while the vault is open. */
+static void
+publish(struct oxv_keeper *k)
+{
+    struct oxv_err err = { 0 };
+
+    if (oxv_keeper_publish(k, &err) != OXV_OK) {
+        (void)fprintf(stderr, "oxvault-keeper: %s\n", err.text);
+    }
+}
+
 void
 oxv_admin_unseal(struct oxv_keeper *k, const struct oxv_request *request)
 {
@@ -82,6 +104,10 @@ oxv_admin_unseal(struct oxv_keeper *k, const struct oxv_request *request)
         oxv_admin_refuse(k, request, OXV_ENTRY_VAULT_UNSEAL, &err);
         return;
     }
+    if (is_by_token(&box)) {
+        oxv_admin_unseal_by_token(k, request, &box);
+        return;
+    }
     enum oxv_status st = unseal_by_box(k, request, &box, &err);
 
     if (st == OXV_E_LOCKED || st == OXV_E_FORMAT) {
@@ -93,6 +119,7 @@ oxv_admin_unseal(struct oxv_keeper *k, const struct oxv_request *request)
         return;
     }
     oxv_state_tell(k, OXV_MSG_STATE);
+    publish(k);
     answer_state(k, request, "open");
 }
 
@@ -105,6 +132,7 @@ oxv_admin_lock(struct oxv_keeper *k, const struct oxv_request *request)
                                .door = oxv_view_text(oxv_door_name(request->door)) };
     struct oxv_err err = { 0 };
 
+    oxv_tokens_lock(k); /* what waits for tokens ends, and says so before the vault is sealed */
     (void)oxv_event(k, &entry, NULL);
     answer_state(k, request, "sealed");
     oxv_answers_release(k); /* what was signed this turn goes out with its entries, then the keys */
@@ -113,4 +141,5 @@ oxv_admin_lock(struct oxv_keeper *k, const struct oxv_request *request)
         (void)fprintf(stderr, "oxvault-keeper: log/pending: %s\n", err.text);
     }
     oxv_state_tell(k, OXV_MSG_STATE);
+    publish(k);
 }

@@ -6,6 +6,9 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "service/keeper/admin.h"
+#include "service/keeper/tokens.h"
+
+#define METRICS_MAX_BYTES 40960u /* five samples for each of OXV_HELPERS_MAX tokens */
 
 static void
 write_seals(const struct oxv_keeper *k, struct oxv_writer *doc)
@@ -30,6 +33,21 @@ write_seals(const struct oxv_keeper *k, struct oxv_writer *doc)
     oxv_doc_end(doc);
 }
 
+/* Those that sign for connections. */
+static bool
+are_tokens_well(const struct oxv_keeper *k)
+{
+    for (size_t i = 0; i < OXV_HELPERS_MAX; i++) {
+        const struct oxv_helper *h = k->tokens->items[i];
+
+        if (h != NULL && h->row_id != 0 && strcmp(oxv_token_word(h), "ready") != 0 &&
+            strcmp(oxv_token_word(h), "starting") != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static const char *
 health_detail(const struct oxv_keeper *k)
 {
@@ -44,7 +62,9 @@ health_detail(const struct oxv_keeper *k)
         return "the wall clock jumped since the start: see clock.step in the log, and the time "
                "service";
     }
-    return "signing";
+    return are_tokens_well(k) ? "signing"
+                              : "signing, but not for connections whose token is in trouble: see "
+                                "`oxvault token list`";
 }
 
 static const char *
@@ -171,6 +191,7 @@ oxv_status_request(struct oxv_keeper *k, const struct oxv_request *request)
     oxv_doc_cstring(&doc, "clock", k->clock_steps > 0 ? "stepped" : "steady");
     oxv_doc_cstring(&doc, "users", k->options.single_uid ? "none" : "roles");
     write_seals(k, &doc);
+    oxv_token_docs_write(k, &doc, true);
     write_warnings(k, &doc);
     write_sandbox(k, &doc);
     if (oxv_keeper_is_open(k)) {
@@ -243,12 +264,13 @@ write_metrics(const struct oxv_keeper *k, struct oxv_writer *w)
 void
 oxv_metrics_request(struct oxv_keeper *k, const struct oxv_request *request)
 {
-    uint8_t buffer[8192];
+    uint8_t buffer[METRICS_MAX_BYTES];
     struct oxv_writer w = oxv_writer(buffer, sizeof buffer);
     struct oxv_view text;
     struct oxv_writer doc = oxv_answer_begin(k);
 
     write_metrics(k, &w);
+    oxv_token_metrics_write(k, &w);
     if (oxv_writer_finish(&w, &text) != OXV_OK) {
         oxv_bug("the metrics do not fit");
     }

@@ -145,6 +145,12 @@ add_one(struct oxv_keeper *k, struct oxv_view payload, struct oxv_err *err)
                        (unsigned long long)import->count + 1);
         return st;
     }
+    if (record.key_form != OXV_KEY_IN_VAULT) {
+        return oxv_fail(err, OXV_E_USAGE,
+                        "connection %llu of this import has its key in a token: add it by "
+                        "`oxvault connection add --in-token`",
+                        (unsigned long long)import->count + 1);
+    }
     record.created_us = k->now_us;
     st = oxv_change_put(import->change, OXV_TABLE_CONNECTION, &id, &record, &secret, err);
     if (st == OXV_OK && remember_name(import, record.name) != OXV_OK) {

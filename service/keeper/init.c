@@ -6,6 +6,8 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "service/keeper/start.h"
+#include "service/keeper/token_pins.h"
+#include "service/keeper/token_seal.h"
 #include "vault/log/verify.h"
 
 #define SALT_BYTES 16u
@@ -63,17 +65,120 @@ print_result(struct oxv_keeper *k, const char *vkey, struct oxv_err *err)
     return fflush(stdout) == 0 ? OXV_OK : oxv_fail_errno(err, "cannot print the result");
 }
 
+/* A seal in the making: what the callbacks leave. */
+struct token_wait {
+    bool is_done;
+    uint64_t trouble;
+    struct oxv_secret *value;
+    struct oxv_err err;
+};
+
+static void
+token_ready(struct oxv_keeper *k, struct oxv_helper *h, void *ctx, uint64_t trouble)
+{
+    struct token_wait *wait = ctx;
+
+    (void)k;
+    (void)h;
+    wait->is_done = true;
+    wait->trouble = trouble;
+}
+
+static void
+seal_made(struct oxv_keeper *k, void *ctx, struct oxv_secret *value, const struct oxv_err *err)
+{
+    struct token_wait *wait = ctx;
+
+    (void)k;
+    wait->is_done = true;
+    wait->value = value;
+    if (err != NULL) {
+        wait->err = *err;
+    }
+}
+
+/* The token with its PIN, logged in. */
+static enum oxv_status
+open_token(struct oxv_keeper *k, const struct oxv_init_options *options, int source_fd,
+           struct oxv_helper **out, struct oxv_err *err)
+{
+    struct token_wait wait = { 0 };
+    struct oxv_helper *h;
+
+    k->options.single_uid = true; /* a module of our own user will do */
+    if (oxv_tokens_new(&k->tokens) != OXV_OK) {
+        return oxv_fail(err, OXV_E_MEMORY, "no memory");
+    }
+    enum oxv_status st =
+        oxv_token_pins_add_source(k->tokens->pins, oxv_view(NULL, 0), source_fd, err);
+
+    if (st != OXV_OK && st != OXV_E_NOT_FOUND) { /* none: there may be a PIN pad */
+        return st;
+    }
+    h = oxv_token_make(k, oxv_view_text(options->module), oxv_view_text(options->token_uri));
+    if (h == NULL) {
+        return oxv_fail(err, OXV_E_USAGE, "the module or the URI is too long");
+    }
+    h->users++;
+    st = oxv_helper_attach(k, h, OXV_INIT_HELPER_FD, err);
+    if (st != OXV_OK) {
+        return st;
+    }
+    oxv_token_want(k, h, (struct oxv_token_wish){ .is_asked = true }, token_ready, &wait);
+    st = oxv_tokens_pump(k, &wait.is_done, OXV_TOKEN_START_US, err);
+    if (st == OXV_OK && wait.trouble != OXV_TOKEN_FINE) {
+        st = oxv_token_fail_now(h, err);
+    }
+    *out = h;
+    return st;
+}
+
+static enum oxv_status
+make_token_seal(struct oxv_keeper *k, const struct oxv_init_options *options, int source_fd,
+                struct oxv_token_sealed *sealed, struct oxv_secret **value, struct oxv_err *err)
+{
+    struct oxv_helper *h = NULL;
+    struct token_wait wait = { 0 };
+    const struct oxv_msg_helper_seal how = {
+        .key_id = oxv_view(options->key_id, options->key_id_len),
+        .generate = options->generate ? 1 : 0,
+        .mechanism = options->mechanism,
+        .gcm_iv = options->gcm_iv,
+        .allow_oaep_sha1 = options->allow_oaep_sha1 ? 1 : 0,
+        .allow_pkcs1 = options->allow_pkcs1 ? 1 : 0,
+    };
+    enum oxv_status st = open_token(k, options, source_fd, &h, err);
+
+    if (st != OXV_OK) {
+        return st;
+    }
+    oxv_seal_make(k, h, &how, sealed, seal_made, &wait);
+    st = oxv_tokens_pump(k, &wait.is_done, OXV_HELPER_SLOW_US, err);
+    if (st == OXV_OK && wait.value == NULL) {
+        *err = wait.err;
+        st = wait.err.status;
+    }
+    *value = wait.value;
+    return st;
+}
+
 static enum oxv_status
 make_vault(struct oxv_keeper *k, const struct oxv_init_options *options, int source_fd,
            struct oxv_err *err)
 {
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *material = NULL;
     struct oxv_seal_record record = { 0 };
+    struct oxv_token_sealed sealed = { 0 };
     uint8_t salt[SALT_BYTES];
     char vkey[OXV_LOG_VKEY_MAX_BYTES];
     enum oxv_status st = oxv_keeper_prepare(k, options->dir_path, err);
 
-    st = st != OXV_OK ? st : read_material(options->seal, source_fd, &record, salt, &material, err);
+    if (st == OXV_OK && options->seal == OXV_SEAL_TOKEN) {
+        st = make_token_seal(k, options, source_fd, &sealed, &material, err);
+        record = sealed.record;
+    } else if (st == OXV_OK) {
+        st = read_material(options->seal, source_fd, &record, salt, &material, err);
+    }
     if (st != OXV_OK) {
         return st;
     }
@@ -81,6 +186,7 @@ make_vault(struct oxv_keeper *k, const struct oxv_init_options *options, int sou
         .kind = options->seal,
         .stretched = options->seal == OXV_SEAL_PASSPHRASE ? material : NULL,
         .keyfile = options->seal == OXV_SEAL_KEYFILE ? material : NULL,
+        .token_value = options->seal == OXV_SEAL_TOKEN ? material : NULL,
     };
     struct oxv_vault_new vault = { .seal = &seal,
                                    .seal_record = &record,
@@ -105,7 +211,7 @@ oxv_keeper_init(const struct oxv_init_options *options, int source_fd)
     oxv_keeper_done(&k);
     if (st != OXV_OK) {
         (void)fprintf(stderr, "oxvault init: %s\n", err.text);
-        return st == OXV_E_LOCKED ? OXV_EXIT_LOCKED : 1;
+        return st == OXV_E_LOCKED ? OXV_EXIT_LOCKED : st == OXV_E_TOKEN ? OXV_EXIT_TOKEN : 1;
     }
     return 0;
 }

@@ -4,10 +4,22 @@
 
 #include "service/keeper/keeper.h"
 
+#define OXV_INIT_HELPER_FD 4 /* the channel to a token helper that the command has started */
+
 struct oxv_init_options {
     const char *dir_path;
     enum oxv_seal_kind seal;
     uint64_t admin_uid;
+    /* a seal of kind token; the source is then that of its PIN, which may be empty */
+    const char *module;
+    const char *token_uri;
+    uint8_t key_id[OXV_TOKEN_KEY_ID_MAX_BYTES];
+    size_t key_id_len;
+    bool generate;
+    uint64_t mechanism;
+    uint64_t gcm_iv;
+    bool allow_oaep_sha1;
+    bool allow_pkcs1;
 };
 
 /*

@@ -28,6 +28,7 @@
 #define OXV_BOOT_ID_BYTES             16u
 #define OXV_EXIT_LOCKED               4 /* exit codes of design 10 */
 #define OXV_EXIT_FORGED               6
+#define OXV_EXIT_TOKEN                7
 
 struct oxv_frontend;
 struct oxv_answers;
@@ -36,6 +37,7 @@ struct oxv_challenges;
 struct oxv_import;
 struct oxv_audit;
 struct oxv_sign_jobs;
+struct oxv_tokens;
 
 /* What the supervisor's START said. */
 struct oxv_keeper_options {
@@ -91,10 +93,12 @@ struct oxv_keeper {
     struct oxv_import *import; /* NULL: none is running */
     struct oxv_audit *audit;
     struct oxv_sign_jobs *jobs;
+    struct oxv_tokens *tokens;
     struct oxv_oauth1_work *work;
     struct oxv_counters counters;
 
-    bool accepting;               /* vault.pub is published, and the doors are watched */
+    bool is_published;            /* vault.pub is there: the doors were opened */
+    bool accepting;               /* the doors are watched */
     uint64_t doors_rest_until_us; /* boot clock; 0: they do not */
     bool stopping;
     bool has_to_end;            /* log and database may differ: only a new start can tell */

@@ -17,8 +17,10 @@
 #include "service/keeper/frontends.h"
 #include "service/keeper/start.h"
 #include "service/keeper/state.h"
+#include "service/keeper/tokens.h"
 
-#define EVENTS_MAX 128
+#define EVENTS_MAX     128
+#define FINISH_WAIT_MS 20
 
 /* Where giving way took so long, not again for a while. */
 #define GIVE_WAY_MAX_US  1000u
@@ -67,9 +69,11 @@ take_control(struct oxv_keeper *k, const struct oxv_message *message, int *fds, 
 
     switch (message->type) {
     case OXV_MSG_PUBLISHED:
-        if (!k->accepting && !watch_doors(k)) {
+        k->tokens->confirmed++;
+        if (!k->is_published && !watch_doors(k)) {
             return false;
         }
+        k->is_published = true;
         oxv_state_tell(k, OXV_MSG_READY);
         return true;
     case OXV_MSG_FRONTEND:
@@ -79,6 +83,9 @@ take_control(struct oxv_keeper *k, const struct oxv_message *message, int *fds, 
         }
         oxv_frontend_started(k, &which, fd_count > 0 ? oxv_fd_take(&fds[0]) : -1);
         return true;
+    case OXV_MSG_HELPER:
+    case OXV_MSG_HELPER_FAILED:
+        return oxv_tokens_take_control(k, message, fds, fd_count);
     case OXV_MSG_STOP:
         k->stopping = true;
         unwatch_doors(k);
@@ -121,7 +128,10 @@ timeout_ms(const struct oxv_keeper *k)
     uint64_t audit = oxv_audit_next_us(k);
     uint64_t now = oxv_clock_boot_us();
 
+    uint64_t tokens = oxv_tokens_next_us(k);
+
     next = audit < next ? audit : next;
+    next = tokens < next ? tokens : next;
     if (k->doors_rest_until_us != 0 && k->doors_rest_until_us < next) {
         next = k->doors_rest_until_us;
     }
@@ -225,6 +235,8 @@ take_events(struct oxv_keeper *k, int wait_ms, bool doors[OXV_DOOR_END])
             }
         } else if (tag >= (void *)&door_tags[0] && tag < (void *)&door_tags[OXV_DOOR_END]) {
             doors[(int *)tag - door_tags] = true;
+        } else if (oxv_helper_event(k, tag, events[i].events)) {
+            continue;
         } else if ((events[i].events & ~(uint32_t)EPOLLOUT) != 0) {
             ((struct oxv_frontend *)tag)->readable = true;
         }
@@ -284,6 +296,10 @@ turn(struct oxv_keeper *k)
     if (!take_events(k, timeout_ms(k), doors) || !take_requests(k, doors)) {
         return false;
     }
+    oxv_tokens_work(k);
+    if (k->has_to_end) {
+        return false;
+    }
     for (enum oxv_door door = OXV_DOOR_SIGN; door < OXV_DOOR_END; door++) {
         if (doors[door] && k->accepting && k->doors_rest_until_us == 0) {
             oxv_door_accept(k, door); /* level-triggered: what is left comes again */
@@ -330,8 +346,16 @@ finish_work(struct oxv_keeper *k)
     for (struct oxv_frontend *f = k->frontends; f != NULL; f = f->next) {
         f->readable = true; /* look once more at each */
     }
-    while (has_work_in_hand(k) && !k->has_to_end && oxv_clock_boot_us() < until_us) {
+    while ((has_work_in_hand(k) || oxv_tokens_are_busy(k)) && !k->has_to_end &&
+           oxv_clock_boot_us() < until_us) {
+        bool doors[OXV_DOOR_END] = { false };
+
+        /* What tokens answer comes by epoll; without them nothing is waited for. */
+        if (oxv_tokens_are_busy(k) && !take_events(k, FINISH_WAIT_MS, doors)) {
+            break;
+        }
         oxv_state_read_clocks(k);
+        oxv_tokens_work(k);
         (void)work_on_channels(k, 0);
         if (!k->has_to_end) {
             end_turn(k);
@@ -349,6 +373,8 @@ refuse(struct oxv_keeper *k, const struct oxv_err *err)
         message.exit_code = OXV_EXIT_LOCKED;
     } else if (err->status == OXV_E_FORGED) {
         message.exit_code = OXV_EXIT_FORGED;
+    } else if (err->status == OXV_E_TOKEN) {
+        message.exit_code = OXV_EXIT_TOKEN;
     }
     if (!oxv_is_printable_utf8(message.text)) {
         message.text = oxv_view_text("the vault cannot be opened");

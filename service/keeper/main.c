@@ -8,6 +8,7 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "base/token_names.h"
 #include "service/keeper/init.h"
 #include "service/keeper/loop.h"
 #include "service/keeper/start.h"
@@ -23,6 +24,45 @@ struct arguments {
     enum oxv_secret_memory memory;
     struct oxv_init_options init_options;
 };
+
+static bool
+take_key_id(const char *hex, struct oxv_init_options *out)
+{
+    out->key_id_len = strlen(hex) / 2;
+    return out->key_id_len > 0 && out->key_id_len <= sizeof out->key_id &&
+           oxv_parse_hex(oxv_view_text(hex), out->key_id, out->key_id_len);
+}
+
+/* How a seal of kind token is made. */
+static bool
+take_token_option(int option, const char *value, struct oxv_init_options *out)
+{
+    switch (option) {
+    case 'M':
+        out->module = value;
+        return true;
+    case 'U':
+        out->token_uri = value;
+        return true;
+    case 'G':
+        out->generate = true;
+        return true;
+    case 'K':
+        return take_key_id(value, out);
+    case 'W':
+        return oxv_token_mechanism_parse(oxv_view_text(value), &out->mechanism);
+    case 'I':
+        return oxv_token_gcm_iv_parse(oxv_view_text(value), &out->gcm_iv);
+    case '1':
+        out->allow_oaep_sha1 = true;
+        return true;
+    case 'P':
+        out->allow_pkcs1 = true;
+        return true;
+    default:
+        return false;
+    }
+}
 
 static bool
 take_option(int option, const char *value, struct arguments *args)
@@ -45,10 +85,11 @@ take_option(int option, const char *value, struct arguments *args)
     case 's':
         args->init_options.seal = strcmp(value, "passphrase") == 0 ? OXV_SEAL_PASSPHRASE
                                   : strcmp(value, "keyfile") == 0  ? OXV_SEAL_KEYFILE
+                                  : strcmp(value, "token") == 0    ? OXV_SEAL_TOKEN
                                                                    : 0;
         return args->init_options.seal != 0;
     default:
-        return false;
+        return take_token_option(option, value, &args->init_options);
     }
 }
 
@@ -62,6 +103,14 @@ parse_arguments(int argc, char **argv, struct arguments *args)
         { "admin-uid", required_argument, NULL, 'a' },
         { "secret-memory", required_argument, NULL, 'm' },
         { "allow-unlocked-memory", no_argument, NULL, 'u' },
+        { "module", required_argument, NULL, 'M' },
+        { "token-uri", required_argument, NULL, 'U' },
+        { "generate", no_argument, NULL, 'G' },
+        { "key-id", required_argument, NULL, 'K' },
+        { "mechanism", required_argument, NULL, 'W' },
+        { "gcm-iv", required_argument, NULL, 'I' },
+        { "allow-oaep-sha1", no_argument, NULL, '1' },
+        { "allow-pkcs1", no_argument, NULL, 'P' },
         { NULL, 0, NULL, 0 },
     };
     int option;
@@ -71,7 +120,10 @@ parse_arguments(int argc, char **argv, struct arguments *args)
             return false;
         }
     }
-    return optind == argc && args->dir != NULL && (!args->init || args->init_options.seal != 0);
+    const struct oxv_init_options *init = &args->init_options;
+
+    return optind == argc && args->dir != NULL && (!args->init || init->seal != 0) &&
+           (init->seal == OXV_SEAL_TOKEN) == (init->module != NULL && init->token_uri != NULL);
 }
 
 static int

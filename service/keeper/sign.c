@@ -7,6 +7,7 @@
 #include "service/keeper/events.h"
 #include "service/keeper/policy.h"
 #include "service/keeper/software_mac.h"
+#include "service/keeper/token_mac.h"
 #include "signer/token_passport.h"
 
 #define JOBS_MAX            OXV_TURN_REQUESTS_MAX
@@ -14,28 +15,46 @@
 #define PASSPORT_BASE_BYTES 4096u
 
 struct oxv_sign_jobs {
-    struct oxv_sign_job *free_jobs;
-    struct oxv_sign_job *storage;
+    struct oxv_job_pool software;
     uint8_t pool[RANDOM_POOL_BYTES]; /* for nonces, which are public once used */
     size_t pool_left;
 };
+
+enum oxv_status
+oxv_job_pool_init(struct oxv_job_pool *pool, size_t max)
+{
+    struct oxv_sign_job *storage = calloc(max, sizeof *storage);
+
+    if (storage == NULL) {
+        return OXV_E_MEMORY;
+    }
+    *pool = (struct oxv_job_pool){ .storage = storage, .max = max };
+    for (size_t i = 0; i < max; i++) {
+        storage[i].pool = pool;
+        storage[i].next_free = pool->free_jobs;
+        pool->free_jobs = &storage[i];
+    }
+    return OXV_OK;
+}
+
+void
+oxv_job_pool_done(struct oxv_job_pool *pool)
+{
+    for (size_t i = 0; i < pool->max && pool->storage != NULL; i++) {
+        free(pool->storage[i].message);
+    }
+    free(pool->storage);
+    *pool = (struct oxv_job_pool){ 0 };
+}
 
 enum oxv_status
 oxv_sign_jobs_new(struct oxv_sign_jobs **out)
 {
     struct oxv_sign_jobs *jobs = calloc(1, sizeof *jobs);
 
-    if (jobs == NULL) {
-        return OXV_E_MEMORY;
-    }
-    jobs->storage = calloc(JOBS_MAX, sizeof *jobs->storage);
-    if (jobs->storage == NULL) {
+    if (jobs == NULL || oxv_job_pool_init(&jobs->software, JOBS_MAX) != OXV_OK) {
         free(jobs);
         return OXV_E_MEMORY;
-    }
-    for (size_t i = 0; i < JOBS_MAX; i++) {
-        jobs->storage[i].next_free = jobs->free_jobs;
-        jobs->free_jobs = &jobs->storage[i];
     }
     *out = jobs;
     return OXV_OK;
@@ -45,7 +64,7 @@ void
 oxv_sign_jobs_free(struct oxv_sign_jobs *jobs)
 {
     if (jobs != NULL) {
-        free(jobs->storage);
+        oxv_job_pool_done(&jobs->software);
         free(jobs);
     }
 }
@@ -66,10 +85,40 @@ pool_random(void *ctx, uint8_t *out, size_t len)
 }
 
 static void
-give_back(struct oxv_keeper *k, struct oxv_sign_job *job)
+give_back(struct oxv_sign_job *job)
 {
-    job->next_free = k->jobs->free_jobs;
-    k->jobs->free_jobs = job;
+    struct oxv_job_pool *pool = job->pool;
+
+    free(job->message);
+    job->message = NULL;
+    job->due_us = 0;
+    job->next_free = pool->free_jobs;
+    pool->free_jobs = job;
+    pool->used--;
+}
+
+/* Ready to be filled; NULL where all are under way. */
+static struct oxv_sign_job *
+take_job(struct oxv_job_pool *pool)
+{
+    struct oxv_sign_job *job = pool->free_jobs;
+
+    if (job != NULL) {
+        pool->free_jobs = job->next_free;
+        pool->used++;
+        job->next_free = NULL;
+        job->helper = NULL;
+        job->is_retried = false;
+        job->detail[0] = '\0';
+        job->retry_after_s = 0;
+    }
+    return job;
+}
+
+static const struct oxv_mac_backend *
+backend_of(const struct oxv_connection *connection)
+{
+    return connection->record.key_form == OXV_KEY_IN_VAULT ? &oxv_software_mac : &oxv_token_mac;
 }
 
 static struct oxv_view
@@ -201,10 +250,10 @@ submit(struct oxv_keeper *k, const struct oxv_request *request, struct oxv_sign_
         make_oauth1_request(job, connection, sign->form, &oauth1);
         if (oxv_oauth1_prepare(k->work, &oauth1, &message, &where) != OXV_OK) {
             refuse_syntax(k, request, "form", &where);
-            give_back(k, job);
+            give_back(job);
             return;
         }
-        oxv_software_mac.submit(k, job, message);
+        backend_of(connection)->submit(k, job, message);
         return;
     }
     uint8_t base[PASSPORT_BASE_BYTES];
@@ -216,7 +265,7 @@ submit(struct oxv_keeper *k, const struct oxv_request *request, struct oxv_sign_
     if (oxv_writer_finish(&w, &message) != OXV_OK) {
         oxv_bug("a token passport's base string does not fit");
     }
-    oxv_software_mac.submit(k, job, message);
+    backend_of(connection)->submit(k, job, message);
 }
 
 /* The rules of kinds other than oauth1. */
@@ -284,6 +333,27 @@ decide(struct oxv_keeper *k, const struct oxv_request *request,
     return true;
 }
 
+/* NULL where there is none, and it is answered. */
+static struct oxv_sign_job *
+job_for(struct oxv_keeper *k, const struct oxv_request *request,
+        const struct oxv_connection *connection)
+{
+    struct oxv_job_pool *pool = &k->jobs->software;
+
+    if (connection->record.key_form != OXV_KEY_IN_VAULT) {
+        pool = oxv_token_job_pool(k, connection);
+    }
+    struct oxv_sign_job *job = pool != NULL ? take_job(pool) : NULL;
+
+    if (pool == NULL) {
+        oxv_answer_retry(k, &request->reply, "token_unavailable", 1,
+                         "the token of this connection is not known");
+    } else if (job == NULL) {
+        oxv_answer_retry(k, &request->reply, "busy", 1, "too many signatures are under way");
+    }
+    return job;
+}
+
 void
 oxv_sign_request(struct oxv_keeper *k, const struct oxv_request *request)
 {
@@ -307,13 +377,11 @@ oxv_sign_request(struct oxv_keeper *k, const struct oxv_request *request)
         refuse(k, request, NULL, &no_grant);
         return;
     }
-    struct oxv_sign_job *job = k->jobs->free_jobs;
+    struct oxv_sign_job *job = job_for(k, request, question.connection);
 
     if (job == NULL) {
-        oxv_answer_retry(k, &request->reply, "busy", 1, "too many signatures are under way");
         return;
     }
-    k->jobs->free_jobs = job->next_free;
     job->kind = sign->kind;
     job->url.host_len = 0;
     if (oxv_text_copy(sign->version.len > 0 ? sign->version
@@ -322,7 +390,7 @@ oxv_sign_request(struct oxv_keeper *k, const struct oxv_request *request)
         job->version[0] = '\0'; /* too long to be one: refused with the others */
     }
     if (!decide(k, request, &question, job)) {
-        give_back(k, job);
+        give_back(job);
     }
 }
 
@@ -508,6 +576,33 @@ answer_signature(struct oxv_keeper *k, const struct oxv_reply *to, const struct 
     oxv_answer_doc(k, to, &doc);
 }
 
+/* Whom and what it was about, as far as that is still there. */
+static void
+fill_subject(struct oxv_keeper *k, const struct oxv_sign_job *job, struct oxv_entry *entry)
+{
+    const struct oxv_caller *caller = oxv_vault_caller_by_id(k->vault, job->caller_id);
+    const struct oxv_connection *c = oxv_vault_connection_by_id(k->vault, job->connection_id);
+
+    entry->caller = caller != NULL ? caller->record.name : oxv_view(NULL, 0);
+    entry->connection = c != NULL ? c->record.name : oxv_view(NULL, 0);
+    if (job->kind == OXV_KIND_OAUTH1) {
+        entry->method = oxv_method_view(&job->method);
+        entry->host = oxv_view(job->url.host, job->url.host_len);
+        entry->path = job->url.path;
+    }
+}
+
+static const char *
+failure_detail(const struct oxv_sign_job *job, const char *code)
+{
+    if (strcmp(code, "no_grant") == 0) {
+        return "what allowed this request was changed before it was signed";
+    }
+    return job->detail[0] != '\0'
+               ? job->detail
+               : "the signature could not be made: look at the service's messages";
+}
+
 /* A decided request that ends without a signature: one entry that says why. */
 static void
 fail_job(struct oxv_keeper *k, const struct oxv_reply *to, const struct oxv_sign_job *job,
@@ -524,13 +619,13 @@ fail_job(struct oxv_keeper *k, const struct oxv_reply *to, const struct oxv_sign
         .nonce = job_nonce(job),
     };
 
+    if (oxv_keeper_is_open(k)) {
+        fill_subject(k, job, &entry);
+    }
     k->counters.failed++;
     (void)oxv_event(k, &entry, NULL);
     if (to->frontend != NULL) {
-        oxv_answer_problem(k, to, code,
-                           strcmp(code, "no_grant") == 0
-                               ? "what allowed this request was changed before it was signed"
-                               : "the signature could not be made: look at the service's messages");
+        oxv_answer_retry(k, to, code, job->retry_after_s, failure_detail(job, code));
     }
 }
 
@@ -552,5 +647,5 @@ oxv_sign_finish(struct oxv_keeper *k, struct oxv_sign_job *job, struct oxv_view 
     } else {
         answer_signature(k, &to, job, &decided, signature);
     }
-    give_back(k, job);
+    give_back(job);
 }

@@ -10,10 +10,31 @@
 #include "signer/method.h"
 #include "signer/nonce.h"
 
+struct oxv_helper;
+struct oxv_sign_job;
+
+/* Where jobs come from. Each token has its own: one that hangs takes no other's. */
+struct oxv_job_pool {
+    struct oxv_sign_job *free_jobs;
+    struct oxv_sign_job *storage;
+    size_t max;
+    size_t used;
+};
+
 /* One signature under way. Owns copies of what it needs: the datagram is gone when a MAC is late.
  */
 struct oxv_sign_job {
     struct oxv_sign_job *next_free;
+    struct oxv_job_pool *pool;
+    /* What a token needs beside the rest; message is on the heap, NULL in software. */
+    struct oxv_helper *helper;
+    uint8_t *message;
+    size_t message_len;
+    size_t mac_len;
+    uint64_t due_us; /* boot clock; 0: not under way */
+    bool is_retried;
+    char detail[256]; /* why it failed, for the answer; "": nothing special */
+    uint64_t retry_after_s;
     uint64_t frontend_serial;
     uint64_t request_id;
     uint64_t uid;
@@ -37,6 +58,10 @@ struct oxv_mac_backend {
     const char *name;
     void (*submit)(struct oxv_keeper *k, struct oxv_sign_job *job, struct oxv_view message);
 };
+
+/* `max` jobs, allocated once. Safe to call done on a zeroed pool. */
+OXV_MUST_USE enum oxv_status oxv_job_pool_init(struct oxv_job_pool *pool, size_t max);
+void oxv_job_pool_done(struct oxv_job_pool *pool);
 
 OXV_MUST_USE enum oxv_status oxv_sign_jobs_new(struct oxv_sign_jobs **out);
 void oxv_sign_jobs_free(struct oxv_sign_jobs *jobs);

@@ -17,8 +17,11 @@
 #include "service/keeper/challenges.h"
 #include "service/keeper/events.h"
 #include "service/keeper/frontends.h"
+#include "service/keeper/publish.h"
 #include "service/keeper/sign.h"
 #include "service/keeper/state.h"
+#include "service/keeper/token_pins.h"
+#include "service/keeper/token_seal.h"
 
 #define PREDECESSOR_WAIT_US 5000000u
 #define START_WAIT_MS       30000
@@ -42,6 +45,13 @@ oxv_read_machine_id(char *out, size_t out_size)
     }
 }
 
+/* What START said of the passphrase or key file. */
+struct start_source {
+    bool is_there; /* START has come */
+    enum oxv_source kind;
+    int fd; /* -1: none */
+};
+
 static enum oxv_status
 make_parts(struct oxv_keeper *k, struct oxv_err *err)
 {
@@ -52,7 +62,7 @@ make_parts(struct oxv_keeper *k, struct oxv_err *err)
     }
     if (k->work == NULL || oxv_answers_new(&k->answers) != OXV_OK ||
         oxv_denials_new(&k->denials) != OXV_OK || oxv_challenges_new(&k->challenges) != OXV_OK ||
-        oxv_sign_jobs_new(&k->jobs) != OXV_OK) {
+        oxv_sign_jobs_new(&k->jobs) != OXV_OK || oxv_tokens_new(&k->tokens) != OXV_OK) {
         return oxv_fail(err, OXV_E_MEMORY, "no memory");
     }
     return oxv_box_keypair(k->box_public, &k->box_private, err);
@@ -157,9 +167,39 @@ is_beside_vault(const struct oxv_keeper *k, int source_fd)
            S_ISREG(source.st_mode) && source.st_dev == vault.st_dev;
 }
 
-/* Blocks until the first datagram is there; the descriptor of the source is the caller's. */
+/* A source of a PIN, which comes before START. */
 static enum oxv_status
-wait_for_start(struct oxv_keeper *k, enum oxv_source *source, int *source_fd, struct oxv_err *err)
+read_pin(struct oxv_keeper *k, const struct oxv_message *message, int *fds, size_t fd_count,
+         struct oxv_err *err)
+{
+    struct oxv_msg_pin pin = { 0 };
+
+    if (fd_count != 1 ||
+        oxv_fields_decode(message->payload, &oxv_msg_pin_shape, &pin, err) != OXV_OK) {
+        return oxv_fail(err, OXV_E_FORMAT, "the supervisor's PIN is malformed");
+    }
+    k->options.source_beside_vault = k->options.source_beside_vault || is_beside_vault(k, fds[0]);
+    enum oxv_status st =
+        oxv_token_pins_add_source(k->tokens->pins, pin.label, oxv_fd_take(&fds[0]), err);
+
+    if (st != OXV_OK) {
+        err->status = OXV_E_LOCKED; /* no usable PIN is a wrong one */
+        oxv_err_prefix(err, "%.*s", (int)pin.path.len, (const char *)pin.path.data);
+    }
+    return st != OXV_OK ? OXV_E_LOCKED : OXV_OK;
+}
+
+/* The descriptor that START had with it. */
+static void
+keep_source(struct oxv_keeper *k, int *fd, struct start_source *out)
+{
+    out->fd = oxv_fd_take(fd);
+    k->options.source_beside_vault = k->options.source_beside_vault || is_beside_vault(k, out->fd);
+}
+
+/* Blocks until a datagram is there, and takes it. */
+static enum oxv_status
+read_first(struct oxv_keeper *k, struct start_source *out, struct oxv_err *err)
 {
     struct pollfd readable = { .fd = oxv_channel_fd(k->control), .events = POLLIN };
     struct oxv_view datagram;
@@ -174,15 +214,17 @@ wait_for_start(struct oxv_keeper *k, enum oxv_source *source, int *source_fd, st
     }
     enum oxv_status st = OXV_E_FORMAT;
 
-    if (oxv_wire_begin(datagram, &r) && oxv_wire_next(&r, &message) == OXV_OK &&
-        oxv_reader_at_end(&r)) {
-        st = read_start(k, &message, fds, fd_count, source, err);
-    } else {
+    if (!oxv_wire_begin(datagram, &r) || oxv_wire_next(&r, &message) != OXV_OK ||
+        !oxv_reader_at_end(&r)) {
         (void)oxv_fail(err, st, "the supervisor's first datagram is malformed");
+    } else if (message.type == OXV_MSG_PIN) {
+        st = read_pin(k, &message, fds, fd_count, err);
+    } else {
+        out->is_there = true;
+        st = read_start(k, &message, fds, fd_count, &out->kind, err);
     }
-    if (st == OXV_OK && *source != OXV_SOURCE_NONE) {
-        *source_fd = oxv_fd_take(&fds[3]);
-        k->options.source_beside_vault = is_beside_vault(k, *source_fd);
+    if (st == OXV_OK && out->kind != OXV_SOURCE_NONE && out->fd < 0) {
+        keep_source(k, &fds[3], out);
     }
     for (size_t i = 0; i < fd_count; i++) {
         oxv_closep(&fds[i]);
@@ -190,33 +232,38 @@ wait_for_start(struct oxv_keeper *k, enum oxv_source *source, int *source_fd, st
     return st;
 }
 
+/* The one source that the service has, or none: then an operator unseals. */
 static enum oxv_status
-publish(struct oxv_keeper *k, struct oxv_err *err)
+unseal(struct oxv_keeper *k, enum oxv_source source, int source_fd, struct oxv_err *err)
 {
-    uint8_t text[256];
-    struct oxv_writer w = oxv_writer(text, sizeof text);
-    struct oxv_msg_publish message = { 0 };
+    OXV_AUTO(oxv_closep) int fd = source_fd;
 
-    if (oxv_vault_pub_write(&w, oxv_vault_id(k->vault), k->box_public) != OXV_OK ||
-        oxv_writer_finish(&w, &message.text) != OXV_OK ||
-        oxv_channel_put_fields(k->control, OXV_MSG_PUBLISH, 0, &oxv_msg_publish_shape, &message) !=
-            OXV_OK) {
-        return oxv_fail(err, OXV_E_INTERNAL, "the box key cannot be published");
+    if (source == OXV_SOURCE_NONE && oxv_token_pins_have_source(k->tokens->pins) &&
+        oxv_token_seals_exist(k)) {
+        return oxv_token_unseal_at_start(k, err);
     }
-    return OXV_OK;
+    enum oxv_status st = oxv_state_unseal_from(k, source, oxv_fd_take(&fd), err);
+
+    if (st == OXV_E_LOCKED && k->options.source_path[0] != '\0') {
+        oxv_err_prefix(err, "%s", k->options.source_path);
+    }
+    return st;
 }
 
 enum oxv_status
 oxv_keeper_start(struct oxv_keeper *k, struct oxv_err *err)
 {
-    enum oxv_source source = OXV_SOURCE_NONE;
-    OXV_AUTO(oxv_closep) int source_fd = -1;
+    struct start_source source = { .fd = -1 };
     enum oxv_status st = make_parts(k, err);
 
     k->started_us = oxv_clock_boot_us();
     k->clock_offset_us = (int64_t)oxv_clock_wall_us() - (int64_t)k->started_us;
     oxv_state_read_clocks(k);
-    st = st != OXV_OK ? st : wait_for_start(k, &source, &source_fd, err);
+    while (st == OXV_OK && !source.is_there) {
+        st = read_first(k, &source, err);
+    }
+    OXV_AUTO(oxv_closep) int source_fd = source.fd;
+
     if (st == OXV_OK && k->options.require_sandbox && !oxv_sandbox_is_complete(&k->sandbox)) {
         st = oxv_fail(err, OXV_E_DENIED, "the sandbox is incomplete: %s (--require-sandbox)",
                       k->sandbox.detail);
@@ -224,18 +271,18 @@ oxv_keeper_start(struct oxv_keeper *k, struct oxv_err *err)
     st = st != OXV_OK ? st : oxv_keeper_lock_dir(k, err);
     st = st != OXV_OK ? st : oxv_state_open_sealed(k, err);
     if (st == OXV_OK) {
-        st = oxv_state_unseal_from(k, source, oxv_fd_take(&source_fd), err);
-        if (st == OXV_E_LOCKED && k->options.source_path[0] != '\0') {
-            oxv_err_prefix(err, "%s", k->options.source_path);
-        }
+        oxv_token_pins_load(k->tokens->pins, k->dir_fd);
+        oxv_tokens_adopt(k);
+        st = unseal(k, source.kind, oxv_fd_take(&source_fd), err);
     }
-    return st != OXV_OK ? st : publish(k, err);
+    return st != OXV_OK ? st : oxv_keeper_publish(k, err);
 }
 
 void
 oxv_keeper_done(struct oxv_keeper *k)
 {
     oxv_import_drop(k);
+    oxv_tokens_free(k);
     oxv_frontends_free(k);
     oxv_log_freep(&k->log);
     oxv_log_pending_freep(&k->pending);

@@ -11,6 +11,7 @@
 #include "service/keeper/answers.h"
 #include "service/keeper/audit.h"
 #include "service/keeper/events.h"
+#include "service/keeper/tokens.h"
 
 #define CLOCK_STEP_US    1000000
 #define CLOCK_GAP_MAX_US 500u /* between the readings of the two clocks */
@@ -114,8 +115,10 @@ oxv_state_unseal(struct oxv_keeper *k, const struct oxv_seal_input *input, uint6
     st = open_log(k, &allowed, err);
     if (st != OXV_OK) {
         oxv_vault_lock(k->vault);
+        return st;
     }
-    return st;
+    oxv_tokens_adopt(k); /* those of connections start in the background */
+    return OXV_OK;
 }
 
 void
@@ -123,6 +126,7 @@ oxv_state_lock(struct oxv_keeper *k)
 {
     struct oxv_err err = { 0 };
 
+    oxv_tokens_lock(k);
     oxv_import_drop(k);
     oxv_audit_forget(k);
     if (k->log != NULL && oxv_log_waiting(k->log) > 0 && oxv_log_commit(k->log, &err) != OXV_OK) {

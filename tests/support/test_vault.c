@@ -15,6 +15,7 @@
 #include "service/keeper/sign.h"
 #include "service/keeper/start.h"
 #include "service/keeper/state.h"
+#include "service/keeper/tokens.h"
 #include "signer/netsuite.h"
 
 static char directory[64];
@@ -36,7 +37,8 @@ make_parts(struct oxv_keeper *k)
     k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     must(k->work != NULL && k->epoll_fd >= 0 && oxv_answers_new(&k->answers) == OXV_OK &&
              oxv_denials_new(&k->denials) == OXV_OK &&
-             oxv_challenges_new(&k->challenges) == OXV_OK && oxv_sign_jobs_new(&k->jobs) == OXV_OK,
+             oxv_challenges_new(&k->challenges) == OXV_OK &&
+             oxv_sign_jobs_new(&k->jobs) == OXV_OK && oxv_tokens_new(&k->tokens) == OXV_OK,
          "parts");
     must(oxv_box_keypair(k->box_public, &k->box_private, NULL) == OXV_OK, "key pair");
     k->started_us = oxv_clock_boot_us();
