@@ -41,7 +41,7 @@ OXV_MUST_USE enum oxv_token_trouble oxv_p11_op_renew(struct oxv_p11_op *op,
                                                      struct oxv_p11_fault *fault);
 
 /* Under the write lock: finalize, initialize, open, log in. Shows how it ended. */
-OXV_MUST_USE enum oxv_token_trouble oxv_p11_recover_locked(struct oxv_p11_token *token,
-                                                           struct oxv_p11_fault *fault);
+enum oxv_token_trouble oxv_p11_recover_locked(struct oxv_p11_token *token,
+                                              struct oxv_p11_fault *fault);
 
 #endif

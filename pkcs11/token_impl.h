@@ -85,8 +85,8 @@ void oxv_p11_release(struct oxv_p11_token *token);
 /* Under the write lock: finds the token by its URI, opens the anchor session, sizes the pool. */
 OXV_MUST_USE enum oxv_token_trouble oxv_p11_open_locked(struct oxv_p11_token *token,
                                                         struct oxv_p11_fault *fault);
-/* Under the write lock: reads CK_TOKEN_INFO anew, and shows its flags. */
-OXV_MUST_USE CK_RV oxv_p11_refresh_info(struct oxv_p11_token *token);
+/* Under the write lock: reads CK_TOKEN_INFO anew. */
+CK_RV oxv_p11_refresh_info(struct oxv_p11_token *token);
 /* Opens a session: read only where that is enough and the token has such. */
 OXV_MUST_USE CK_RV oxv_p11_open_session(const struct oxv_p11_token *token, bool is_rw,
                                         CK_SESSION_HANDLE *out);
