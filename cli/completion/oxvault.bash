@@ -12,7 +12,7 @@ _oxvault()
             compopt -o filenames
             return
             ;;
-        --*file | --output | -o | --key)
+        --*file | --output | -o | --key | --module)
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             compopt -o filenames
             return
@@ -27,6 +27,18 @@ _oxvault()
             ;;
         --outcome)
             mapfile -t COMPREPLY < <(compgen -W 'allowed denied failed' -- "$current")
+            return
+            ;;
+        --mechanism)
+            mapfile -t COMPREPLY < <(compgen -W 'aes-gcm aes-kwp rsa-oaep-sha256 aes-kwp-wrap ecdh rsa-oaep-sha1 rsa-pkcs1' -- "$current")
+            return
+            ;;
+        --gcm-iv)
+            mapfile -t COMPREPLY < <(compgen -W 'host hsm-writeback hsm-appended' -- "$current")
+            return
+            ;;
+        --users)
+            mapfile -t COMPREPLY < <(compgen -W 'roles none' -- "$current")
             return
             ;;
         --system)

@@ -9,7 +9,7 @@ import pytest
 
 TOP = Path(__file__).resolve().parent.parent.parent
 PAGES = ["man1/oxvault.1", "man8/oxvaultd.8"]
-OPTION = re.compile(r"^(?:  (-\w), |      )--([a-z-]+)", re.MULTILINE)
+OPTION = re.compile(r"^(?:  (-\w), |      )--([a-z0-9-]+)", re.MULTILINE)
 
 
 def run(*command, **options):
@@ -52,7 +52,7 @@ def items(text):
         if match := re.match(r"\.It Ic ([a-z]+(?: [a-z]+)?)", line):
             command = match[1]
             found[command] = {}
-        elif match := re.match(r"\.It (?:Fl (\w) , )?Fl -([a-z-]+)", line):
+        elif match := re.match(r"\.It (?:Fl (\w) , )?Fl -([a-z0-9-]+)", line):
             found[command][match[2]] = f"-{match[1]}" if match[1] else ""
     return found
 
@@ -93,7 +93,7 @@ def test_the_manual_names_every_exit_code(build):
 
 
 def test_the_manual_of_the_service_has_the_options_of_its_help(build):
-    named = set(re.findall(r"^  (--[a-z-]+)", output(build.oxvaultd, "--help"), re.MULTILINE))
+    named = set(re.findall(r"^  (--[a-z0-9-]+)", output(build.oxvaultd, "--help"), re.MULTILINE))
     named |= {"--help", "--version"}
     assert {f"--{name}" for name in items(page("oxvaultd.8"))[""]} == named
 
@@ -131,7 +131,7 @@ def test_completion_offers_the_commands(build):
     assert [word for word in complete(build, "") if word[0] != "-"] == list(firsts)
     assert complete(build, "conn") == ["connection"]
     assert [word for word in complete(build, "connection", "") if word[0] != "-"] == [
-        "add", "import", "list", "show", "remove",
+        "add", "import", "move", "list", "show", "remove",
     ]
 
 
@@ -146,6 +146,8 @@ def test_completion_offers_the_options_of_the_command(build):
 
 def test_completion_offers_values(build, tmp_path):
     assert complete(build, "log", "export", "--format", "") == ["jsonl", "csv"]
+    assert complete(build, "init", "--mechanism", "aes-k") == ["aes-kwp", "aes-kwp-wrap"]
+    assert complete(build, "seal", "add", "--gcm-iv", "hsm") == ["hsm-writeback", "hsm-appended"]
     (tmp_path / "keyfile-of-mine").write_text("")
     assert complete(build, "init", "--keyfile", f"{tmp_path}/key") == [f"{tmp_path}/keyfile-of-mine"]
 
