@@ -178,7 +178,9 @@ clear_wake(const struct oxv_helper *h)
 {
     uint64_t count;
 
-    (void)read(h->wake_fd, &count, sizeof count); /* nothing there is fine too */
+    ssize_t got = read(h->wake_fd, &count, sizeof count);
+
+    (void)got; /* nothing there is fine too */
 }
 
 static enum oxv_status
