@@ -247,7 +247,7 @@ take_ready(struct oxv_supervisor *s, const struct oxv_message *message)
         return st;
     }
     oxv_source_restore_terminal();
-    if (s->was_ready) {
+    if (s->was_ready && !s->keeper_ready) {
         oxv_say("the new keeper is up%s", ready.sealed == 1 ? ", sealed" : "");
     }
     tell_state(s, ready.sealed == 1);
