@@ -64,8 +64,9 @@ def furnish(service, *more):
     return service
 
 
-def status_of(service, name):
-    return next(c for c in service.oxvault_json("status")["connections"] if c["name"] == name)
+def key_of(service, name):
+    """What status says of it."""
+    return next(c for c in service.oxvault_json("status")["keys"] if c["name"] == name)
 
 
 # ---- the exact commands ----
@@ -77,8 +78,8 @@ def test_the_exact_commands_of_the_issue(make_token_service):
     (token,) = service.tokens
     assert token["state"] == "ready"
     assert token["label"] == "ci"
-    assert status_of(service, "hsm1")["key"] == "in token"
-    assert status_of(service, "acme")["key"] == "in vault"
+    assert key_of(service, "hsm1")["key"] == "in token"
+    assert key_of(service, "acme")["key"] == "in vault"
     assert [t["state"] for t in service.oxvault_json("status")["tokens"]] == ["ready"]
     for connection in ("hsm1", "acme"):
         answer = service.sign_oauth1(EMPLOYEE_URL, connection=connection)
@@ -151,7 +152,7 @@ def states(entries):
 def test_a_token_that_was_pulled_is_used_again_when_it_is_back(make_token_service, make_token, loads):
     token = make_token(mechanisms=WITHOUT_RSA)
     service = furnish(up(make_token_service(token)))
-    assert status_of(service, "hsm1")["key_form"] == "token"
+    assert key_of(service, "hsm1")["key_form"] == "token"
     objects = [path.name for path in token.objects()]
     in_token, in_vault = loads(service, "hsm1"), loads(service, "acme")
     in_token.wait_for(20)
