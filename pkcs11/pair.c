@@ -1,4 +1,4 @@
-#include "pkcs11/pair.h"
+#include "pkcs11/pair_probe.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -17,7 +17,8 @@ struct pairing {
     struct oxv_view key_id; /* empty: make one */
     bool allow_oaep_sha1;
     struct oxv_p11_pair *out;
-    bool made; /* in an earlier try of this very request, perhaps */
+    bool is_probe; /* a pair of the session only */
+    bool made;     /* in an earlier try of this very request, perhaps */
     uint8_t id[OXV_TOKEN_KEY_ID_BYTES];
 };
 
@@ -233,7 +234,7 @@ generate(struct oxv_p11_op *op, struct pairing *c, CK_OBJECT_HANDLE pair[2],
 {
     struct oxv_p11_identity identity = { .id = oxv_view(c->id, sizeof c->id),
                                          .label = oxv_view_text("oxvault connections"),
-                                         .on_token = true };
+                                         .on_token = !c->is_probe };
     CK_MECHANISM mechanism = { .mechanism = CKM_RSA_PKCS_KEY_PAIR_GEN };
     struct oxv_p11_template public_template;
     struct oxv_p11_template private_template;
@@ -342,4 +343,25 @@ oxv_p11_pair(struct oxv_p11_token *token, struct oxv_view key_id, bool allow_oae
     }
     randombytes_buf(c.id, sizeof c.id);
     return oxv_p11_run(token, OXV_P11_RUN_RW, pair_op, &c, fault);
+}
+
+enum oxv_token_trouble
+oxv_p11_pair_probe(struct oxv_p11_op *op, struct oxv_p11_pair *out, struct oxv_p11_fault *fault)
+{
+    struct pairing c = { .allow_oaep_sha1 = true, .out = out, .is_probe = true };
+    struct oxv_p11_op owner = *op;
+    CK_OBJECT_HANDLE pair[2] = { CK_INVALID_HANDLE, CK_INVALID_HANDLE };
+    CK_RV rv = oxv_p11_open_session(op->token, false, &owner.session);
+
+    if (rv != CKR_OK) {
+        return oxv_p11_call_failed(fault, "C_OpenSession", rv);
+    }
+    randombytes_buf(c.id, sizeof c.id);
+    enum oxv_token_trouble t = generate(&owner, &c, pair, fault);
+
+    if (t == OXV_TOKEN_FINE) {
+        t = examine(op, &c, oxv_view(c.id, sizeof c.id), pair[1], fault);
+    }
+    (void)op->calls->C_CloseSession(owner.session); /* the pair goes with it */
+    return t;
 }

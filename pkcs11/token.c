@@ -118,8 +118,8 @@ oxv_p11_token_free(struct oxv_p11_token *token)
     free(token);
 }
 
-static enum oxv_p11_pin_state
-pin_state_of(CK_FLAGS flags)
+enum oxv_p11_pin_state
+oxv_p11_pin_state_of(CK_FLAGS flags)
 {
     if ((flags & CKF_USER_PIN_LOCKED) != 0) {
         return OXV_P11_PIN_LOCKED;
@@ -159,7 +159,7 @@ fill_from_info(const struct oxv_p11_token *token, struct oxv_p11_status *status)
     (void)oxv_p11_field(token->info.label, sizeof token->info.label, status->label,
                         sizeof status->label);
     status->has_pin_pad = (token->info.flags & CKF_PROTECTED_AUTHENTICATION_PATH) != 0;
-    status->pin_state = pin_state_of(token->info.flags);
+    status->pin_state = oxv_p11_pin_state_of(token->info.flags);
     status->workers = token->pool.cap;
 }
 

@@ -94,6 +94,9 @@ OXV_MUST_USE CK_RV oxv_p11_open_session(const struct oxv_p11_token *token, bool 
 OXV_MUST_USE enum oxv_token_trouble oxv_p11_login_again(struct oxv_p11_token *token,
                                                         struct oxv_p11_fault *fault);
 
+/* The worst that the flags of CK_TOKEN_INFO say of the PIN. */
+enum oxv_p11_pin_state oxv_p11_pin_state_of(CK_FLAGS flags);
+
 /* Shows how the token is now. `fault` NULL: all is well. */
 void oxv_p11_show(struct oxv_p11_token *token, const struct oxv_p11_fault *fault);
 void oxv_p11_show_refused(struct oxv_p11_token *token, const struct oxv_p11_refused_pin *refused);
