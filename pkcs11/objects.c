@@ -108,7 +108,8 @@ oxv_p11_is_readable(struct oxv_p11_op *op, CK_OBJECT_HANDLE object)
 {
     uint8_t value[VALUE_BUFFER_BYTES];
     struct oxv_p11_buffer buffer = { .data = value, .max = sizeof value };
-    bool is_readable = oxv_p11_read_bytes(op, object, CKA_VALUE, &buffer);
+    /* tpm2-pkcs11 gives CKR_OK and no byte for a key that it does not give out. */
+    bool is_readable = oxv_p11_read_bytes(op, object, CKA_VALUE, &buffer) && buffer.len > 0;
 
     oxv_wipe(value, sizeof value);
     return is_readable;
