@@ -4,6 +4,7 @@
 
 #include "pkcs11/ckr.h"
 #include "pkcs11/leak.h"
+#include "pkcs11/leftovers.h"
 #include "pkcs11/oaep.h"
 #include "pkcs11/objects.h"
 
@@ -326,7 +327,7 @@ load_new(struct oxv_p11_op *op, struct loading *l, struct oxv_p11_fault *fault)
             t = oxv_p11_check_leaks(op, l->object, fault);
         }
         if (t != OXV_TOKEN_FINE) {
-            oxv_p11_destroy(op, l->object);
+            oxv_p11_destroy_made(op, l->object, l->load->key_id);
         }
     }
     oxv_p11_unlock(&op->token->objects);
@@ -400,7 +401,12 @@ oxv_p11_key_load(struct oxv_p11_token *token, const struct oxv_p11_load *load,
                                                   : OXV_P11_RUN_PLAIN;
     enum oxv_token_trouble t = check_request(load, fault);
 
-    return t == OXV_TOKEN_FINE ? oxv_p11_run(token, flags, load_op, &c, fault) : t;
+    if (t != OXV_TOKEN_FINE) {
+        return t;
+    }
+    t = oxv_p11_run(token, flags, load_op, &c, fault);
+    oxv_p11_leftovers_sweep(token);
+    return t;
 }
 
 struct signing {
@@ -418,11 +424,13 @@ sign_failed(struct oxv_p11_op *op, const struct signing *s, const char *call, CK
     if (t == OXV_TOKEN_STALE) {
         forget(op->token, s->key);
     }
-    if (rv == CKR_DATA_LEN_RANGE) {
+    /* tpm2-pkcs11 says the latter; the buffer is longer than any MAC. */
+    if (rv == CKR_DATA_LEN_RANGE || rv == CKR_BUFFER_TOO_SMALL) {
         return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, rv,
-                             "the message of %zu bytes is too long for this token "
-                             "(CKR_DATA_LEN_RANGE)",
-                             s->message.len);
+                             "the message of %zu bytes is too long for this token (%s)",
+                             s->message.len,
+                             rv == CKR_DATA_LEN_RANGE ? "CKR_DATA_LEN_RANGE"
+                                                      : "CKR_BUFFER_TOO_SMALL");
     }
     return t;
 }

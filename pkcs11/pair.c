@@ -6,6 +6,7 @@
 
 #include "pkcs11/ckr.h"
 #include "pkcs11/leak.h"
+#include "pkcs11/leftovers.h"
 #include "pkcs11/oaep.h"
 #include "pkcs11/objects.h"
 #include "pkcs11/public_key.h"
@@ -17,8 +18,8 @@ struct pairing {
     struct oxv_view key_id; /* empty: make one */
     bool allow_oaep_sha1;
     struct oxv_p11_pair *out;
-    bool is_probe; /* a pair of the session only */
-    bool made;     /* in an earlier try of this very request, perhaps */
+    bool of_session; /* a pair of the session only */
+    bool made;       /* in an earlier try of this very request, perhaps */
     uint8_t id[OXV_TOKEN_KEY_ID_BYTES];
 };
 
@@ -234,7 +235,7 @@ generate(struct oxv_p11_op *op, struct pairing *c, CK_OBJECT_HANDLE pair[2],
 {
     struct oxv_p11_identity identity = { .id = oxv_view(c->id, sizeof c->id),
                                          .label = oxv_view_text("oxvault connections"),
-                                         .on_token = !c->is_probe };
+                                         .on_token = !c->of_session };
     CK_MECHANISM mechanism = { .mechanism = CKM_RSA_PKCS_KEY_PAIR_GEN };
     struct oxv_p11_template public_template;
     struct oxv_p11_template private_template;
@@ -248,15 +249,19 @@ generate(struct oxv_p11_op *op, struct pairing *c, CK_OBJECT_HANDLE pair[2],
                                             private_template.count, &pair[0], &pair[1]);
 
     oxv_p11_unlock(&op->token->objects);
+    if (rv == CKR_ATTRIBUTE_TYPE_INVALID) {
+        return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, rv,
+                             "the token knows no CKA_UNWRAP_TEMPLATE (CKR_ATTRIBUTE_TYPE_INVALID)");
+    }
     return rv == CKR_OK ? OXV_TOKEN_FINE : oxv_p11_call_failed(fault, "C_GenerateKeyPair", rv);
 }
 
 static void
-destroy_both(struct oxv_p11_op *op, const CK_OBJECT_HANDLE pair[2])
+destroy_both(struct oxv_p11_op *op, const struct pairing *c, const CK_OBJECT_HANDLE pair[2])
 {
     oxv_p11_lock(&op->token->objects);
-    oxv_p11_destroy(op, pair[0]);
-    oxv_p11_destroy(op, pair[1]);
+    oxv_p11_destroy_made(op, pair[0], oxv_view(c->id, sizeof c->id));
+    oxv_p11_destroy_made(op, pair[1], oxv_view(c->id, sizeof c->id));
     oxv_p11_unlock(&op->token->objects);
 }
 
@@ -327,7 +332,7 @@ pair_op(struct oxv_p11_op *op, void *ctx, struct oxv_p11_fault *fault)
     }
     t = examine(op, c, id, pair[1], fault);
     if (t != OXV_TOKEN_FINE && is_new) {
-        destroy_both(op, pair);
+        destroy_both(op, c, pair);
     }
     return t;
 }
@@ -342,16 +347,22 @@ oxv_p11_pair(struct oxv_p11_token *token, struct oxv_view key_id, bool allow_oae
         return oxv_p11_fault(fault, OXV_TOKEN_REFUSED, CKR_OK, "the key id is too long");
     }
     randombytes_buf(c.id, sizeof c.id);
-    return oxv_p11_run(token, OXV_P11_RUN_RW, pair_op, &c, fault);
+    enum oxv_token_trouble t =
+        oxv_p11_run(token, OXV_P11_RUN_RW | OXV_P11_RUN_TRIAL, pair_op, &c, fault);
+
+    oxv_p11_leftovers_sweep(token);
+    return t;
 }
 
 enum oxv_token_trouble
 oxv_p11_pair_probe(struct oxv_p11_op *op, struct oxv_p11_pair *out, struct oxv_p11_fault *fault)
 {
-    struct pairing c = { .allow_oaep_sha1 = true, .out = out, .is_probe = true };
+    struct pairing c = { .allow_oaep_sha1 = true, .out = out, .of_session = true };
     struct oxv_p11_op owner = *op;
     CK_OBJECT_HANDLE pair[2] = { CK_INVALID_HANDLE, CK_INVALID_HANDLE };
-    CK_RV rv = oxv_p11_open_session(op->token, false, &owner.session);
+
+    owner.is_rw = true;
+    CK_RV rv = oxv_p11_open_session(op->token, true, &owner.session);
 
     if (rv != CKR_OK) {
         return oxv_p11_call_failed(fault, "C_OpenSession", rv);
@@ -359,9 +370,17 @@ oxv_p11_pair_probe(struct oxv_p11_op *op, struct oxv_p11_pair *out, struct oxv_p
     randombytes_buf(c.id, sizeof c.id);
     enum oxv_token_trouble t = generate(&owner, &c, pair, fault);
 
+    if (t != OXV_TOKEN_FINE && fault->ckr != CKR_OK) {
+        c.of_session = false; /* a token may have no keys but its own: for the time of the probe */
+        t = oxv_p11_op_renew(&owner, fault);
+        t = t == OXV_TOKEN_FINE ? generate(&owner, &c, pair, fault) : t;
+    }
     if (t == OXV_TOKEN_FINE) {
         t = examine(op, &c, oxv_view(c.id, sizeof c.id), pair[1], fault);
+        destroy_both(&owner, &c, pair); /* not every module lets them go with their session */
     }
-    (void)op->calls->C_CloseSession(owner.session); /* the pair goes with it */
+    if (!owner.is_broken) {
+        (void)op->calls->C_CloseSession(owner.session); /* of no more use either way */
+    }
     return t;
 }

@@ -7,9 +7,9 @@
 #include "base/text.h"
 #include "base/token_names.h"
 #include "pkcs11/leak.h"
+#include "pkcs11/leftovers.h"
 #include "pkcs11/pair_probe.h"
 #include "pkcs11/seal_impl.h"
-#include "pkcs11/sessions.h"
 
 #define MAC_BUFFER_BYTES  1024u
 #define MAC_DECLARE_BYTES 128u
@@ -51,18 +51,23 @@ add_note(struct oxv_p11_probe *out, const char *text)
     }
 }
 
-/* A key for the time of the probe; else one that is there. */
+/* A key for the time of the probe, or one that is there. */
 static enum oxv_token_trouble
 get_key(struct oxv_p11_op *op, struct probing *p, enum oxv_p11_seal_key_kind kind,
         struct oxv_p11_seal_key *key, struct oxv_p11_fault *fault)
 {
     struct oxv_p11_fault made;
-    enum oxv_token_trouble t = oxv_p11_seal_key_make(&p->owner, kind, false, key, &made);
 
-    if (t == OXV_TOKEN_FINE) {
-        return t;
+    if (oxv_p11_seal_key_make(&p->owner, kind, false, key, &made) == OXV_TOKEN_FINE) {
+        return OXV_TOKEN_FINE;
     }
-    t = oxv_p11_seal_key_find(op, kind, oxv_view(NULL, 0), key, fault);
+    if (oxv_p11_op_renew(&p->owner, fault) != OXV_TOKEN_FINE) {
+        return fault->trouble;
+    }
+    if (oxv_p11_seal_key_make(&p->owner, kind, true, key, &made) == OXV_TOKEN_FINE) {
+        return OXV_TOKEN_FINE;
+    }
+    enum oxv_token_trouble t = oxv_p11_seal_key_find(op, kind, oxv_view(NULL, 0), key, fault);
     if (t == OXV_TOKEN_FINE || t == OXV_TOKEN_AMBIGUOUS) {
         return t;
     }
@@ -139,6 +144,7 @@ digest(enum oxv_token_hash hash)
 struct hmac_key {
     CK_OBJECT_HANDLE object;
     enum oxv_token_hash hash;
+    uint8_t id[OXV_TOKEN_KEY_ID_BYTES]; /* of one that we made */
 };
 
 static enum oxv_token_trouble
@@ -146,18 +152,23 @@ make_hmac_key(struct probing *p, struct hmac_key *key, struct oxv_view value,
               struct oxv_p11_fault *fault)
 {
     const CK_KEY_TYPE types[] = { oxv_p11_hmac_type(key->hash), CKK_GENERIC_SECRET };
-    struct oxv_p11_identity identity = { .on_token = false };
+    struct oxv_p11_identity identity = { .id = oxv_view(key->id, sizeof key->id),
+                                         .label = oxv_view_text("oxvault probe") };
     CK_RV rv = CKR_GENERAL_ERROR;
 
-    for (size_t i = 0; i < sizeof types / sizeof types[0] && rv != CKR_OK; i++) {
+    randombytes_buf(key->id, sizeof key->id);
+    for (size_t i = 0; i < 2 * (sizeof types / sizeof types[0]) && rv != CKR_OK; i++) {
         struct oxv_p11_template t;
 
-        oxv_p11_template_hmac(&t, &identity, types[i]);
+        if (i > 0 && oxv_p11_op_renew(&p->owner, fault) != OXV_TOKEN_FINE) {
+            return fault->trouble;
+        }
+        identity.on_token = i >= sizeof types / sizeof types[0];
+        oxv_p11_template_hmac(&t, &identity, types[i % 2]);
         oxv_p11_template_bytes(&t, CKA_VALUE, value);
         rv = p->owner.calls->C_CreateObject(p->owner.session, t.items, t.count, &key->object);
     }
-    return rv == CKR_OK ? OXV_TOKEN_FINE
-                        : oxv_p11_call_failed(fault, "C_CreateObject of a session key", rv);
+    return rv == CKR_OK ? OXV_TOKEN_FINE : oxv_p11_call_failed(fault, "C_CreateObject", rv);
 }
 
 static enum oxv_token_trouble
@@ -220,6 +231,30 @@ probe_lengths(struct oxv_p11_op *op, struct probing *p, const struct hmac_key *k
     }
 }
 
+static enum oxv_token_trouble
+examine_hmac_key(struct oxv_p11_op *op, struct probing *p, const struct hmac_key *key,
+                 struct oxv_view value, struct oxv_p11_fault *fault)
+{
+    enum oxv_token_trouble t = compare_mac(op, key, value, fault);
+
+    if (t != OXV_TOKEN_FINE) {
+        return t;
+    }
+    p->out->hashes[key->hash] = true;
+    if (key->hash != OXV_TOKEN_SHA256) {
+        return OXV_TOKEN_FINE;
+    }
+    probe_lengths(op, p, key);
+    t = oxv_p11_op_renew(op, fault);
+    if (t == OXV_TOKEN_FINE) {
+        t = oxv_p11_check_stays(op, key->object, fault);
+    }
+    if (t == OXV_TOKEN_FINE) {
+        t = oxv_p11_op_renew(op, fault);
+    }
+    return t == OXV_TOKEN_FINE ? oxv_p11_try_leaks(op, key->object, fault) : t;
+}
+
 /* Does an HMAC key that we bring stay there and sign right? */
 static enum oxv_token_trouble
 try_hash(struct oxv_p11_op *op, struct probing *p, enum oxv_token_hash hash,
@@ -232,26 +267,16 @@ try_hash(struct oxv_p11_op *op, struct probing *p, enum oxv_token_hash hash,
     randombytes_buf(value, sizeof value);
     enum oxv_token_trouble t = make_hmac_key(p, &key, k0, fault);
 
-    if (t == OXV_TOKEN_FINE) {
-        t = compare_mac(op, &key, k0, fault);
-    }
     if (t != OXV_TOKEN_FINE) {
         return t;
     }
-    p->out->hashes[hash] = true;
+    t = examine_hmac_key(op, p, &key, k0, fault);
+    /* Not every module lets session objects go with their session. */
+    oxv_p11_destroy_made(&p->owner, key.object, oxv_view(key.id, sizeof key.id));
     if (hash != OXV_TOKEN_SHA256) {
-        return OXV_TOKEN_FINE;
+        return t;
     }
-    probe_lengths(op, p, &key);
-    t = oxv_p11_op_renew(op, fault);
-    if (t == OXV_TOKEN_FINE) {
-        t = oxv_p11_check_stays(op, key.object, fault);
-    }
-    if (t == OXV_TOKEN_FINE) {
-        t = oxv_p11_op_renew(op, fault);
-    }
-    t = t == OXV_TOKEN_FINE ? oxv_p11_try_leaks(op, key.object, fault) : t;
-    if (t == OXV_TOKEN_UNFIT) {
+    if (t == OXV_TOKEN_UNFIT && p->out->hashes[hash]) {
         p->out->grade = OXV_P11_GRADE_LEAKY;
     } else if (t == OXV_TOKEN_FINE) {
         p->out->grade = OXV_P11_GRADE_GOOD;
@@ -391,7 +416,9 @@ static enum oxv_token_trouble
 probe_op(struct oxv_p11_op *op, void *ctx, struct oxv_p11_fault *fault)
 {
     struct probing p = { .out = ctx, .owner = *op };
-    CK_RV rv = oxv_p11_session_get(op->token, &p.owner.session);
+
+    p.owner.is_rw = true; /* tpm2-pkcs11 makes not even a session object in another */
+    CK_RV rv = oxv_p11_open_session(op->token, true, &p.owner.session);
 
     memset(p.out, 0, sizeof *p.out); /* of an earlier try */
     if (rv != CKR_OK) {
@@ -409,7 +436,7 @@ probe_op(struct oxv_p11_op *op, void *ctx, struct oxv_p11_fault *fault)
         t = probe_foreign_form(op, &p, fault);
     }
     if (!p.owner.is_broken) {
-        oxv_p11_session_put(op->token, p.owner.session, false); /* its keys go with it */
+        (void)op->calls->C_CloseSession(p.owner.session); /* its keys go with it */
     }
     if (t == OXV_TOKEN_FINE) {
         write_notes(p.out);
@@ -420,5 +447,8 @@ probe_op(struct oxv_p11_op *op, void *ctx, struct oxv_p11_fault *fault)
 enum oxv_token_trouble
 oxv_p11_probe(struct oxv_p11_token *token, struct oxv_p11_probe *out, struct oxv_p11_fault *fault)
 {
-    return oxv_p11_run(token, OXV_P11_RUN_PLAIN, probe_op, out, fault);
+    enum oxv_token_trouble t = oxv_p11_run(token, OXV_P11_RUN_TRIAL, probe_op, out, fault);
+
+    oxv_p11_leftovers_sweep(token);
+    return t;
 }

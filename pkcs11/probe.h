@@ -1,6 +1,6 @@
 /*
  * probe: what a token can do for us, found out by doing it, with keys that live no longer than the
- * probe; a token that makes no such keys is asked with those that it has. Nothing of it is changed.
+ * probe: of a session where the token makes such keys, else its own, which are destroyed then.
  */
 #ifndef OXV_PKCS11_PROBE_H
 #define OXV_PKCS11_PROBE_H

@@ -136,22 +136,30 @@ stale(struct oxv_p11_fault *fault)
     return oxv_p11_fault(fault, OXV_TOKEN_STALE, CKR_OK, "the token was away: load the key again");
 }
 
+/* It failed on a token that was started anew for it: then the token is not what failed. */
+static void
+blame(struct oxv_p11_token *token, unsigned flags, struct oxv_p11_fault *fault)
+{
+    if ((flags & OXV_P11_RUN_DATA) != 0) {
+        (void)oxv_p11_fault(fault, OXV_TOKEN_DATA, fault->ckr,
+                            "the token does not open it: damaged, or for another key");
+    } else if ((flags & OXV_P11_RUN_TRIAL) != 0) {
+        fault->trouble = OXV_TOKEN_UNFIT;
+    } else {
+        mark_absent(token, fault); /* not at once again */
+    }
+}
+
 /* The device failed. True: try again. */
 static bool
 mend_device(struct oxv_p11_token *token, unsigned flags, struct budget *budget, uint64_t seen,
             struct oxv_p11_fault *fault)
 {
-    if (budget->recovered || atomic_load(&token->is_unproven)) {
-        if ((flags & OXV_P11_RUN_DATA) != 0 && budget->recovered) {
-            (void)oxv_p11_fault(fault, OXV_TOKEN_DATA, fault->ckr,
-                                "the token does not open it (%s): damaged, or for another key",
-                                fault->text);
-            return false;
-        }
-        if ((flags & OXV_P11_RUN_DATA) == 0) {
-            mark_absent(token, fault); /* it fails on a fresh start too: not at once again */
-            return false;
-        }
+    bool may_be_request = (flags & (OXV_P11_RUN_DATA | OXV_P11_RUN_TRIAL)) != 0;
+
+    if (budget->recovered || (atomic_load(&token->is_unproven) && !may_be_request)) {
+        blame(token, flags, fault);
+        return false;
     }
     budget->recovered = true;
     if (recover(token, seen, fault) != OXV_TOKEN_FINE) {

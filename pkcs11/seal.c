@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 #include "base/token_names.h"
-#include "pkcs11/ckr.h"
+#include "pkcs11/leftovers.h"
 #include "pkcs11/seal_impl.h"
 
 struct sealing {
@@ -190,7 +190,10 @@ oxv_p11_seal(struct oxv_p11_token *token, const struct oxv_p11_seal_request *req
         return oxv_p11_fault(fault, OXV_TOKEN_REFUSED, CKR_OK,
                              "a key is either made or named, not both");
     }
-    return oxv_p11_run(token, OXV_P11_RUN_RW, seal_op, &s, fault);
+    enum oxv_token_trouble t = oxv_p11_run(token, OXV_P11_RUN_RW, seal_op, &s, fault);
+
+    oxv_p11_leftovers_sweep(token);
+    return t;
 }
 
 struct opening {

@@ -1,6 +1,7 @@
 #include <sodium.h>
 
 #include "base/text.h"
+#include "pkcs11/leftovers.h"
 #include "pkcs11/seal_impl.h"
 
 #define SEAL_LABEL "oxvault seal"
@@ -52,9 +53,9 @@ oxv_p11_seal_key_destroy(struct oxv_p11_op *op, struct oxv_p11_seal_key *key)
         return;
     }
     oxv_p11_lock(&op->token->objects);
-    oxv_p11_destroy(op, key->object);
+    oxv_p11_destroy_made(op, key->object, oxv_view(key->id, key->id_len));
     if (key->public_made != CK_INVALID_HANDLE) {
-        oxv_p11_destroy(op, key->public_made);
+        oxv_p11_destroy_made(op, key->public_made, oxv_view(key->id, key->id_len));
     }
     oxv_p11_unlock(&op->token->objects);
     key->is_made = false;

@@ -9,6 +9,8 @@
 #include "pkcs11/token.h"
 #include "pkcs11/uri.h"
 
+#define OXV_P11_LEFTOVERS_MAX 16u
+
 /* One key that was loaded; its handle on the wire is its place in the table and its serial. */
 struct oxv_p11_key_entry {
     uint64_t serial; /* 0: free */
@@ -60,6 +62,8 @@ struct oxv_p11_token {
     bool is_leaky;
 
     pthread_mutex_t keys_lock;
+    uint8_t leftovers[OXV_P11_LEFTOVERS_MAX][OXV_TOKEN_KEY_ID_BYTES]; /* leftovers.h */
+    size_t leftover_count;
     struct oxv_p11_key_entry *keys;
     size_t key_count; /* places, free ones among them */
     uint64_t key_serial;

@@ -1,0 +1,73 @@
+#include "pkcs11/leftovers.h"
+
+#include "pkcs11/objects.h"
+
+void
+oxv_p11_destroy_made(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_view id)
+{
+    struct oxv_p11_token *token = op->token;
+
+    if (op->calls->C_DestroyObject(op->session, object) == CKR_OK ||
+        id.len != OXV_TOKEN_KEY_ID_BYTES) {
+        return;
+    }
+    op->is_soiled = true;
+    oxv_p11_lock(&token->keys_lock);
+    if (token->leftover_count < OXV_P11_LEFTOVERS_MAX) {
+        memcpy(token->leftovers[token->leftover_count++], id.data, id.len);
+    }
+    oxv_p11_unlock(&token->keys_lock);
+}
+
+struct sweeping {
+    uint8_t ids[OXV_P11_LEFTOVERS_MAX][OXV_TOKEN_KEY_ID_BYTES];
+    size_t count;
+};
+
+static enum oxv_token_trouble
+sweep_op(struct oxv_p11_op *op, void *ctx, struct oxv_p11_fault *fault)
+{
+    const struct sweeping *s = ctx;
+
+    for (size_t i = 0; i < s->count; i++) {
+        struct oxv_p11_template what = { 0 };
+        struct oxv_p11_found found;
+
+        oxv_p11_template_bytes(&what, CKA_ID, oxv_view(s->ids[i], sizeof s->ids[i]));
+        enum oxv_token_trouble t = oxv_p11_find(op, &what, &found, fault);
+
+        if (t != OXV_TOKEN_FINE) {
+            return t;
+        }
+        oxv_p11_lock(&op->token->objects);
+        for (size_t n = 0; n < found.count && n < OXV_P11_FOUND_MAX; n++) {
+            oxv_p11_destroy(op, found.objects[n]);
+        }
+        oxv_p11_unlock(&op->token->objects);
+    }
+    return OXV_TOKEN_FINE;
+}
+
+void
+oxv_p11_leftovers_sweep(struct oxv_p11_token *token)
+{
+    struct sweeping s = { 0 };
+    struct oxv_p11_fault fault;
+
+    oxv_p11_lock(&token->keys_lock);
+    s.count = token->leftover_count;
+    memcpy(s.ids, token->leftovers, sizeof s.ids);
+    token->leftover_count = 0;
+    oxv_p11_unlock(&token->keys_lock);
+    if (s.count == 0 || oxv_p11_token_next_try_us(token) != 0) {
+        return; /* nothing, or a token that is gone: then they stay */
+    }
+    oxv_p11_write_lock(token);
+    enum oxv_token_trouble t = oxv_p11_recover_locked(token, &fault);
+
+    oxv_p11_release(token);
+    if (t == OXV_TOKEN_FINE) {
+        t = oxv_p11_run(token, OXV_P11_RUN_RW, sweep_op, &s, &fault);
+    }
+    (void)t; /* a key that nobody uses may stay; the token's own trouble is shown already */
+}
