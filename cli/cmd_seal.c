@@ -324,9 +324,12 @@ oxv_cmd_seal_list(struct oxv_cli *cli)
     struct oxv_json_items items = oxv_json_items(list);
 
     while (oxv_json_next(&items, &name, &item)) {
+        char label[64];
+
         oxv_listing_add_member(table, item, "id");
         oxv_listing_add_member(table, item, "kind");
-        oxv_listing_add_member(table, item, "label");
+        oxv_seal_info_label(item, label, sizeof label);
+        oxv_listing_add(table, oxv_view_text(label));
         oxv_listing_add_member(table, item, "created");
     }
     code = oxv_listing_print(cli, table, "There are no seals.");

@@ -78,7 +78,7 @@ print_seal_token(struct oxv_view seal)
 {
     char label[64];
 
-    oxv_door_text(seal, "label", label, sizeof label);
+    oxv_seal_info_label(seal, label, sizeof label);
     if (label[0] != '\0') {
         (void)putchar(' ');
         oxv_escape_print(stdout, oxv_view_text(label));
@@ -246,7 +246,7 @@ print_warnings(const struct oxv_cli *cli, struct oxv_view status, size_t seals)
         oxv_escape_print(stdout, oxv_view(text, w.len));
         (void)putchar('\n');
     }
-    if (seals == 1 && !seal_told && has_only_token_seal(status)) {
+    if (seals == 1 && has_only_token_seal(status)) {
         (void)printf(
             "%sReminder%s     the only seal is in a token, and tokens die: with it the vault "
             "would be lost (oxvault seal add passphrase)\n",

@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/door.h"
 #include "cli/prompt.h"
+#include "cli/token_uri.h"
 
 #define FD_MAX 65535u
 
@@ -255,6 +256,15 @@ oxv_material_keyfile(const struct oxv_cli *cli, const char *path, bool create,
     return OXV_EXIT_DONE;
 }
 
+void
+oxv_seal_info_label(struct oxv_view object, char *out, size_t out_size)
+{
+    char uri[OXV_TOKEN_URI_MAX_BYTES + 1];
+
+    oxv_door_text(object, "token_uri", uri, sizeof uri);
+    oxv_token_uri_label(oxv_view_text(uri), out, out_size);
+}
+
 bool
 oxv_seal_info_read(struct oxv_view object, struct oxv_seal_info *out)
 {
@@ -273,7 +283,6 @@ oxv_seal_info_read(struct oxv_view object, struct oxv_seal_info *out)
     }
     if (strcmp(kind, "token") == 0) {
         out->record.kind = OXV_SEAL_TOKEN;
-        oxv_door_text(object, "label", out->label, sizeof out->label);
         return true;
     }
     oxv_door_text(object, "kdf_salt", salt, sizeof salt);

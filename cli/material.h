@@ -44,9 +44,10 @@ struct oxv_seal_info {
     uint64_t id;
     struct oxv_seal_record record; /* kind and KDF parameters */
     uint8_t salt[16];              /* backs the record's view: do not copy the struct */
-    char label[64];                /* of the token, where it is told; else "" */
 };
 
+/* The label of the token that a seal is in, by its URI; "" where none is told. */
+void oxv_seal_info_label(struct oxv_view object, char *out, size_t out_size);
 /* Reads one element of the service's list of seals. False where it is malformed. */
 bool oxv_seal_info_read(struct oxv_view object, struct oxv_seal_info *out);
 /* The next good element of the list of seals that `answer` holds, with *at from 0. */

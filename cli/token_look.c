@@ -62,6 +62,7 @@ print_outcome(const struct oxv_cli *cli, struct oxv_view item, const char *name)
 {
     struct oxv_view value;
     char text[1024];
+    char ckr[64];
     bool works = false;
 
     if (!oxv_json_get(item, "works", &value) || !oxv_json_boolean(value, &works)) {
@@ -74,14 +75,14 @@ print_outcome(const struct oxv_cli *cli, struct oxv_view item, const char *name)
                  works ? oxv_cli_green(cli) : oxv_cli_red(cli), works ? "yes" : "no",
                  oxv_cli_plain(cli));
     oxv_door_text(item, "reason", text, sizeof text);
+    oxv_door_text(item, "ckr", ckr, sizeof ckr);
     if (text[0] != '\0') {
         (void)fputs(": ", stdout);
         oxv_escape_print(stdout, oxv_view_text(text));
     }
-    oxv_door_text(item, "ckr", text, sizeof text);
-    if (text[0] != '\0') {
+    if (ckr[0] != '\0' && strstr(text, ckr) == NULL) {
         (void)fputs(" (", stdout);
-        oxv_escape_print(stdout, oxv_view_text(text));
+        oxv_escape_print(stdout, oxv_view_text(ckr));
         (void)putchar(')');
     }
     (void)putchar('\n');

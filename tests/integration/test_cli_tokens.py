@@ -267,6 +267,8 @@ PROBED = {
     "seal": [
         {"step": 1, "mechanism": "aes-gcm", "works": True, "reason": ""},
         {"step": 2, "mechanism": "aes-kwp", "works": False, "reason": "C_EncryptInit", "ckr": "CKR_MECHANISM_INVALID"},
+        {"step": 5, "mechanism": "ecdh", "works": False, "reason": "C_DeriveKey: CKR_GENERAL_ERROR",
+         "ckr": "CKR_GENERAL_ERROR"},
     ],
     "sign": {
         "grade": "leaky", "hashes": ["sha256", "sha1"], "message_max_bytes": 8192,
@@ -306,6 +308,7 @@ def test_a_probe_is_told_in_plain_words(build, tmp_path, false_programs):
         "\nSeal the vault, best first:\n"
         "  aes-gcm          yes\n"
         "  aes-kwp          no: C_EncryptInit (CKR_MECHANISM_INVALID)\n"
+        "  ecdh             no: C_DeriveKey: CKR_GENERAL_ERROR\n"
         "\nSign in the token: it signs, but keys can be got out of it again: not protected by it\n"
         "  unwrap           no: the template is ignored\n"
         "  HMAC with sha256 sha1; messages of up to 8192 bytes\n"
@@ -393,7 +396,7 @@ def test_a_token_is_removed_by_id_label_or_uri(false_service):
 
 
 def test_status_says_where_each_key_is(false_service):
-    status = {"state": "open", "version": "1", "connections": 2, "seals": [{"id": 1, "kind": "token", "label": "seal"}],
+    status = {"state": "open", "version": "1", "connections": 2, "seals": [{"id": 1, "kind": "token", "token_uri": "pkcs11:token=my%20seal"}],
               "tokens": TOKENS["tokens"], "warnings": []}
     connections = {"connections": [
         {"id": 1, "name": "a", "key": "in vault"},
@@ -407,7 +410,7 @@ def test_status_says_where_each_key_is(false_service):
     ]
     assert document == status
     words = command("status").stdout
-    assert "Opened by    token seal (seal 1)" in words
+    assert "Opened by    token my seal (seal 1)" in words
     assert "Tokens       ci: ready\n" in words
     assert "             seal: refused the PIN; not tried again by itself" in words
     assert "the only seal is in a token, and tokens die" in words
@@ -419,9 +422,11 @@ def test_a_sealed_service_has_no_keys_to_tell(false_service):
 
 
 def test_a_pin_is_for_one_of_several_token_seals(false_service, tmp_path):
-    seals = [{"id": 1, "kind": "token", "label": "a"}, {"id": 2, "kind": "token", "label": "b"}]
+    seals = [{"id": 1, "kind": "token", "token_uri": "pkcs11:token=a"}, {"id": 2, "kind": "token"}]
     _, command = false_service({"/v1/health": {"state": "sealed", "seals": seals}, "/v1/admin/seals": {"seals": seals}})
     pin = private_file(tmp_path / "p", "1234\n")
+    assert [line.split()[:3] for line in command("seal", "list").stdout.splitlines()] == [
+        ["ID", "KIND", "TOKEN"], ["1", "token", "a"], ["2", "token", "-"]]
     done = command("unseal", "--pin-file", pin)
     assert done.returncode == USAGE and "name it with --seal ID" in done.stderr
     done = command("seal", "add", "keyfile", "--keyfile", tmp_path / "k", "--existing-pin-file", pin)
