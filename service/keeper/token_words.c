@@ -1,4 +1,6 @@
 /* What people are told of a token in trouble. */
+#include <string.h>
+
 #include "base/text.h"
 #include "service/keeper/tokens.h"
 
@@ -69,12 +71,24 @@ advice(uint64_t trouble)
     }
 }
 
+/* A token that was not seen since the start has told no label: its URI ends in it. */
+static const char *
+name_of(const struct oxv_helper *h)
+{
+    const char *label = strstr(h->uri, "token=");
+
+    if (h->label[0] != '\0') {
+        return h->label;
+    }
+    return label == NULL ? h->uri : label + strlen("token=");
+}
+
 enum oxv_status
 oxv_token_fail(const struct oxv_helper *h, uint64_t trouble, struct oxv_view text,
                struct oxv_err *err)
 {
     char said[OXV_HELPER_TEXT_BYTES];
-    const char *name = h->label[0] != '\0' ? h->label : h->uri;
+    const char *name = name_of(h);
 
     if (text.len == 0 || oxv_text_copy(text, said, sizeof said) != OXV_OK) {
         return oxv_fail(err, oxv_token_status(trouble), "token %.64s: %s%s", name,

@@ -531,7 +531,10 @@ void
 oxv_token_on_told(struct oxv_keeper *k, struct oxv_helper *h,
                   const struct oxv_msg_helper_token *token)
 {
-    if (!h->is_opened || !oxv_view_is(token->uri, h->uri)) {
+    if (!h->is_opened) {
+        return; /* it looks for its token still; the answer to OPEN tells */
+    }
+    if (!oxv_view_is(token->uri, h->uri)) {
         oxv_helper_break(h, "it told of another token");
         return;
     }
