@@ -156,7 +156,14 @@ count_in_token(const struct oxv_change *change, uint64_t token_id)
     return count;
 }
 
-/* What was sealed to the pair of a token opens with no other. */
+static bool
+is_same_pair(const struct oxv_token_record *a, const struct oxv_token_record *b)
+{
+    return oxv_view_equals(a->pair_id, b->pair_id) &&
+           oxv_view_equals(a->public_key, b->public_key) && a->oaep == b->oaep;
+}
+
+/* What was sealed to the pair of a token opens with no other; one may come where there was none. */
 static enum oxv_status
 check_token(const struct oxv_change *change, const struct oxv_row *row, struct oxv_err *err)
 {
@@ -169,8 +176,7 @@ check_token(const struct oxv_change *change, const struct oxv_row *row, struct o
     const struct oxv_token_record *was = &old->as.token.record;
 
     if (!oxv_view_equals(was->token_uri, now->token_uri) ||
-        !oxv_view_equals(was->pair_id, now->pair_id) ||
-        !oxv_view_equals(was->public_key, now->public_key) || was->oaep != now->oaep) {
+        (was->pair_id.len != 0 && !is_same_pair(was, now))) {
         return oxv_fail(err, OXV_E_CONFLICT,
                         "token %llu has keys of connections, so neither it nor its pair can become "
                         "another",

@@ -187,6 +187,15 @@ oxv_vault_open_root(const struct oxv_vault *vault, const struct oxv_seal_input *
     return fail_locked(vault, input, seal_id, err);
 }
 
+enum oxv_status
+oxv_vault_check_seal(const struct oxv_vault *vault, const struct oxv_seal_input *input,
+                     uint64_t seal_id, struct oxv_err *err)
+{
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *root = NULL;
+
+    return oxv_vault_open_root(vault, input, seal_id, &root, err);
+}
+
 /* Is this the machine that the node was made on? */
 static enum oxv_status
 check_machine(struct oxv_vault *vault, struct oxv_view machine_id, struct oxv_err *err)

@@ -108,6 +108,13 @@ void oxv_vault_free(struct oxv_vault *vault);
 OXV_MUST_USE enum oxv_status oxv_vault_unseal(struct oxv_vault *vault,
                                               const struct oxv_seal_input *input, uint64_t seal_id,
                                               struct oxv_view machine_id, struct oxv_err *err);
+/*
+ * Does the material open a seal (only `seal_id` if not 0)? Changes nothing, sealed or open: to know
+ * before something is made in a token. Statuses as oxv_vault_unseal().
+ */
+OXV_MUST_USE enum oxv_status oxv_vault_check_seal(const struct oxv_vault *vault,
+                                                  const struct oxv_seal_input *input,
+                                                  uint64_t seal_id, struct oxv_err *err);
 /* Wipes every key and forgets the records (seals and ids stay readable). */
 void oxv_vault_lock(struct oxv_vault *vault);
 bool oxv_vault_is_open(const struct oxv_vault *vault);

@@ -200,6 +200,26 @@ a_token_with_keys_is_neither_removed_nor_exchanged(void **state)
 }
 
 static void
+a_token_without_a_pair_may_get_one_later(void **state)
+{
+    struct vault_fixture *f = *state;
+    struct oxv_change *change = begin_change(f);
+    struct token_fields t;
+    uint64_t id = put_token(change, "serial=1", false);
+
+    (void)add_in_token(change, "acme", OXV_KEY_TOKEN);
+    finish_change(&change);
+    change = begin_change(f);
+    fill_token(&t, "serial=1", true);
+    assert_int_equal(oxv_change_put(change, OXV_TABLE_TOKEN, &id, &t.record, NULL, NULL), OXV_OK);
+    (void)add_in_token(change, "beta", OXV_KEY_UNWRAP);
+    fill_token(&t, "serial=1", false); /* and not lose it again */
+    assert_int_equal(oxv_change_put(change, OXV_TABLE_TOKEN, &id, &t.record, NULL, NULL),
+                     OXV_E_CONFLICT);
+    finish_change(&change);
+}
+
+static void
 moving_to_the_vault_frees_the_token(void **state)
 {
     struct vault_fixture *f = *state;
@@ -364,6 +384,26 @@ a_token_seal_opens_the_vault_and_keeps_all_that_unseal_needs(void **state)
 }
 
 static void
+material_is_checked_without_opening_the_vault(void **state)
+{
+    struct vault_fixture *f = *state;
+    struct oxv_err err = { 0 };
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *other = oxv_secret_random(OXV_KEYFILE_BYTES);
+    struct oxv_seal_input right = keyfile_input(f->keyfile);
+    struct oxv_seal_input wrong = keyfile_input(other);
+
+    for (int sealed = 0; sealed < 2; sealed++) {
+        assert_int_equal(oxv_vault_check_seal(f->vault, &right, 0, &err), OXV_OK);
+        assert_int_equal(oxv_vault_check_seal(f->vault, &right, 1, &err), OXV_OK);
+        assert_int_equal(oxv_vault_check_seal(f->vault, &right, 2, &err), OXV_E_LOCKED);
+        assert_int_equal(oxv_vault_check_seal(f->vault, &wrong, 0, &err), OXV_E_LOCKED);
+        assert_string_equal(err.text, "wrong key file, or seal 1 was changed");
+        assert_int_equal(oxv_vault_is_open(f->vault), sealed == 0);
+        oxv_vault_lock(f->vault);
+    }
+}
+
+static void
 a_token_seal_that_says_not_all_is_not_made(void **state)
 {
     struct vault_fixture *f = *state;
@@ -440,11 +480,13 @@ main(void)
         T(k0_of_a_token_is_never_stored),
         T(a_key_of_a_token_is_one_connections),
         T(a_token_with_keys_is_neither_removed_nor_exchanged),
+        T(a_token_without_a_pair_may_get_one_later),
         T(moving_to_the_vault_frees_the_token),
         T(the_vault_signs_with_no_key_of_a_token),
         T(the_blob_and_the_check_value_come_back),
         cmocka_unit_test(a_check_message_is_the_prefix_and_the_key_id),
         T(a_token_seal_opens_the_vault_and_keeps_all_that_unseal_needs),
+        T(material_is_checked_without_opening_the_vault),
         T(a_token_seal_that_says_not_all_is_not_made),
         T(a_token_value_is_of_its_kind_and_length),
         cmocka_unit_test_setup_teardown(a_vault_is_made_with_a_token_seal_alone, vault_setup_empty,
