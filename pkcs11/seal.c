@@ -9,6 +9,7 @@ struct sealing {
     const struct oxv_p11_seal_request *request;
     struct oxv_p11_sealed *out;
     struct oxv_secret **value;
+    bool had_key; /* there was one to try with */
 };
 
 static bool
@@ -91,6 +92,7 @@ try_step(struct oxv_p11_op *op, const struct oxv_p11_step_ops *ops, struct seali
     if (t != OXV_TOKEN_FINE) {
         return t;
     }
+    s->had_key = true;
     t = with_key(op, &step, s, fault);
     if (t != OXV_TOKEN_FINE) {
         oxv_p11_seal_key_destroy(op, &step.key);
@@ -112,7 +114,6 @@ device_answers(struct oxv_p11_op *op)
 struct reasons {
     char text[OXV_P11_FAULT_TEXT_MAX_BYTES - 100];
     struct oxv_writer w;
-    bool any_key; /* there was a key at least */
     CK_RV last;
 };
 
@@ -123,7 +124,6 @@ add_reason(struct reasons *r, const struct oxv_p11_step_ops *ops, const struct o
     oxv_write_text(&r->w, oxv_token_mechanism_name(ops->mechanism));
     oxv_write_text(&r->w, ": ");
     oxv_write_text(&r->w, fault->text);
-    r->any_key = r->any_key || fault->trouble != OXV_TOKEN_NO_KEY;
     r->last = fault->ckr;
 }
 
@@ -136,13 +136,13 @@ ends_ladder(enum oxv_token_trouble trouble)
 }
 
 static enum oxv_token_trouble
-nothing_works(const struct reasons *r, struct oxv_p11_fault *fault)
+nothing_works(const struct reasons *r, bool had_key, struct oxv_p11_fault *fault)
 {
     char text[sizeof r->text + 1];
 
     memcpy(text, r->text, r->w.len);
     text[r->w.len] = '\0';
-    return r->any_key
+    return had_key
                ? oxv_p11_fault(fault, OXV_TOKEN_UNFIT, r->last, "this token cannot seal: %s", text)
                : oxv_p11_fault(fault, OXV_TOKEN_NO_KEY, CKR_OK,
                                "the token has no key to seal with (--generate makes one): %s",
@@ -177,7 +177,7 @@ seal_op(struct oxv_p11_op *op, void *ctx, struct oxv_p11_fault *fault)
             return t;
         }
     }
-    return nothing_works(&reasons, fault);
+    return nothing_works(&reasons, s->had_key || s->request->generate, fault);
 }
 
 enum oxv_token_trouble

@@ -125,6 +125,9 @@ wrap_open(struct oxv_p11_op *op, const struct oxv_p11_step *step, struct oxv_vie
                                       oxv_p11_unconst(wrapped.data), wrapped.len, t.items, t.count,
                                       &object);
 
+    if (rv == CKR_MECHANISM_INVALID) { /* it was proven when the seal was made: a changed byte */
+        return oxv_p11_fault(fault, OXV_TOKEN_DATA, rv, "it names another mechanism");
+    }
     return rv == CKR_OK ? read_and_destroy(op, object, value, fault)
                         : oxv_p11_call_failed(fault, "C_UnwrapKey", rv);
 }
