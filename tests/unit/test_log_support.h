@@ -62,6 +62,27 @@ read_whole(int dir_fd, const char *name)
     return file;
 }
 
+/* The lines of a segment, without the zeros that a writer puts there ahead. */
+static inline struct file_bytes
+read_lines(int dir_fd, const char *name)
+{
+    struct file_bytes file = read_whole(dir_fd, name);
+
+    while (file.len > 0 && file.data[file.len - 1] == 0) {
+        file.len--;
+    }
+    return file;
+}
+
+static inline uint64_t
+file_length(int dir_fd, const char *name)
+{
+    struct stat st;
+
+    assert_int_equal(fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+    return (uint64_t)st.st_size;
+}
+
 static inline void
 write_whole(int dir_fd, const char *name, struct oxv_view bytes)
 {

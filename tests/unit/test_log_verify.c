@@ -1,8 +1,6 @@
 /* Offline verification: every bit and cut, order, keys, files. */
 #include "test_log_hand.h"
 
-#include <signal.h>
-#include <sys/wait.h>
 #include <time.h>
 
 static void
@@ -341,85 +339,188 @@ a_missing_segment_of_three_is_found(void **state)
     file_bytes_done(&next);
 }
 
-/* Child: writes these bytes at the segment's end, some milliseconds between one and the next. */
-static pid_t
-begin_dripping(const struct log_fixture *f, const uint8_t *bytes, size_t len)
+/* What another process does to the segment while the verifier waits before it reads again. */
+static struct {
+    int fd;
+    struct oxv_view bytes;
+    size_t offset;
+    size_t step; /* bytes per wait */
+    size_t waits;
+} other;
+
+int __wrap_nanosleep(const struct timespec *wait, struct timespec *left);
+
+int
+__wrap_nanosleep(const struct timespec *wait, struct timespec *left)
 {
-    pid_t pid = fork();
+    struct oxv_view next = oxv_view_slice(other.bytes, other.step * other.waits, other.step);
 
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        int fd = openat(f->fd, TEST_SEGMENT, O_WRONLY | O_APPEND | O_CLOEXEC);
+    (void)left;
+    assert_int_equal(wait->tv_nsec, 50000000);
+    assert_int_equal(pwrite(other.fd, next.data, next.len, (off_t)other.offset), (ssize_t)next.len);
+    other.offset += next.len;
+    other.waits++;
+    return 0;
+}
 
-        for (size_t i = 0; i < len; i++) {
-            struct timespec wait = { .tv_nsec = 1000000L };
+/* A log of entry 0 and a group of two, held open by its writer. */
+struct busy {
+    struct oxv_log *log;
+    struct file_bytes whole;
+    size_t begin; /* of the group */
+};
 
-            (void)nanosleep(&wait, NULL);
-            if (write(fd, bytes + i, 1) != 1) {
-                _exit(1);
-            }
-        }
-        _exit(0);
-    }
-    return pid;
+static void
+make_busy(const struct log_fixture *f, struct busy *busy)
+{
+    struct oxv_log_opened opened;
+    size_t ends[4];
+
+    busy->log = open_log(f, &opened);
+    commit_signs(busy->log, 2);
+    busy->whole = read_whole(f->fd, TEST_SEGMENT);
+    assert_int_equal(commit_ends(&busy->whole, ends, 4), 2);
+    busy->begin = ends[0];
+    busy->whole.len = ends[1];
+    other.fd = openat(f->fd, TEST_SEGMENT, O_RDWR | O_CLOEXEC);
+    assert_true(other.fd >= 0);
+}
+
+static void
+busy_done(struct busy *busy)
+{
+    (void)close(other.fd);
+    oxv_log_free(busy->log);
+    file_bytes_done(&busy->whole);
+}
+
+/* The group is whole, but for zeros from there on; it is written again at `step` bytes per wait. */
+static void
+unwrite(const struct busy *busy, size_t from, size_t step)
+{
+    static const uint8_t zeros[4096];
+    size_t len = busy->whole.len - from;
+
+    assert_true(len <= sizeof zeros);
+    assert_int_equal(pwrite(other.fd, busy->whole.data, from, 0), (ssize_t)from);
+    assert_int_equal(pwrite(other.fd, zeros, len, (off_t)from), (ssize_t)len);
+    other.bytes = oxv_view(busy->whole.data + from, len);
+    other.offset = from;
+    other.step = step;
+    other.waits = 0;
 }
 
 static void
 what_an_active_writer_is_just_adding_is_no_finding(void **state)
 {
     struct log_fixture *f = *state;
-    struct oxv_log_opened opened;
-    struct oxv_log *log = open_log(f, &opened);
+    struct busy busy;
     struct findings found;
-    struct file_bytes whole;
 
-    commit_signs(log, 2);
-    whole = read_whole(f->fd, TEST_SEGMENT);
-    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len - 400));
-    pid_t pid = begin_dripping(f, whole.data + whole.len - 400, 399); /* for longer than we look */
-
+    make_busy(f, &busy);
+    unwrite(&busy, busy.whole.len - 400, 50); /* for longer than we look */
     assert_int_equal(verify(f, &found), OXV_OK);
     assert_true(found.verdict.writer_active);
     assert_int_equal(found.verdict.entries, 1);
-    assert_int_equal(kill(pid, SIGKILL), 0);
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
-
-    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len - 3));
-    pid = begin_dripping(f, whole.data + whole.len - 3, 3); /* the group gets its end in time */
+    assert_int_equal(other.waits, 4);
+    unwrite(&busy, busy.whole.len - 3, 3); /* the group gets its end in time */
     assert_int_equal(verify(f, &found), OXV_OK);
-    assert_true(found.verdict.entries == 3 || found.verdict.entries == 1); /* a slow machine */
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(found.verdict.entries, 3);
+    assert_int_equal(other.waits, 1);
+    unwrite(&busy, busy.whole.len - 3, 1);
+    assert_int_equal(verify(f, &found), OXV_OK);
+    assert_int_equal(found.verdict.entries, 3);
+    assert_int_equal(other.waits, 3);
+    busy_done(&busy);
     must_verify(f);
-    oxv_log_free(log);
-    file_bytes_done(&whole);
+}
+
+/* A reader can come to one page before the writer and to the next one after it. */
+static void
+a_page_that_was_read_too_early_is_no_finding(void **state)
+{
+    struct log_fixture *f = *state;
+    struct busy busy;
+    struct findings found;
+    static const size_t holes[][2] = { { 0, 100 }, { 50, 600 }, { 300, 301 } };
+
+    make_busy(f, &busy);
+    for (size_t i = 0; i < sizeof holes / sizeof holes[0]; i++) {
+        size_t end = busy.begin + holes[i][1];
+
+        unwrite(&busy, busy.begin + holes[i][0], holes[i][1] - holes[i][0]);
+        assert_true(end < busy.whole.len);
+        assert_int_equal(pwrite(other.fd, busy.whole.data + end, busy.whole.len - end, (off_t)end),
+                         (ssize_t)(busy.whole.len - end));
+        assert_int_equal(verify(f, &found), OXV_OK);
+        assert_int_equal(found.verdict.entries, 3);
+        assert_int_equal(other.waits, 1);
+    }
+    busy_done(&busy);
+}
+
+static void
+a_hole_that_stays_is_a_finding_though_the_writer_goes_on_behind_it(void **state)
+{
+    struct log_fixture *f = *state;
+    struct busy busy;
+    struct findings found;
+
+    make_busy(f, &busy);
+    unwrite(&busy, busy.begin, 100);
+    other.offset += 500; /* whatever it is, it is no line */
+    assert_int_equal(pwrite(other.fd, "x", 1, (off_t)other.offset - 1), 1);
+    assert_int_equal(verify(f, &found), OXV_E_FORGED);
+    assert_true(found.verdict.writer_active);
+    assert_int_equal(other.waits, 1);
+    assert_int_equal(found.count, 1);
+    assert_string_equal(found.code, "hole");
+    assert_int_equal(found.entry, 1);
+    assert_int_equal(found.offset, busy.begin);
+    assert_int_equal(found.verdict.entries, 1);
+
+    unwrite(&busy, busy.begin, 100); /* a fault that is elsewhere each time is none of a writer's */
+    other.bytes = oxv_view("\n\n\n\n\n\n\n\n\n\n", 10);
+    other.offset = busy.begin + 10;
+    other.step = 1;
+    uint8_t line[10] = "{\"boot\":\n";
+
+    assert_int_equal(pwrite(other.fd, line, 9, (off_t)busy.begin), 9);
+    assert_int_equal(verify(f, &found), OXV_E_FORGED);
+    assert_string_equal(found.code, "bad_entry");
+    busy_done(&busy);
 }
 
 static void
 a_tail_that_does_not_move_is_a_finding_whoever_holds_the_lock(void **state)
 {
     struct log_fixture *f = *state;
-    struct oxv_log_opened opened;
-    struct oxv_log *log = open_log(f, &opened);
+    struct busy busy;
     struct findings found;
-    struct file_bytes whole;
 
-    commit_signs(log, 2);
-    whole = read_whole(f->fd, TEST_SEGMENT);
-    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len - 3));
-    assert_int_equal(verify(f, &found), OXV_E_FORGED);
-    assert_true(found.verdict.writer_active);
-    assert_string_equal(found.code, "torn_tail");
-    assert_int_equal(found.entry, 1);
-    whole.data[10] ^= 1; /* damage stays a finding */
-    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len));
-    assert_int_equal(verify(f, &found), OXV_E_FORGED);
-    assert_string_not_equal(found.code, "torn_tail");
-    whole.data[10] ^= 1;
-    oxv_log_free(log);
-    write_whole(f->fd, TEST_SEGMENT, oxv_view(whole.data, whole.len - 3));
-    assert_int_equal(verify(f, &found), OXV_E_FORGED);
-    assert_string_equal(found.code, "torn_tail");
-    file_bytes_done(&whole);
+    make_busy(f, &busy);
+    unwrite(&busy, busy.whole.len - 3, 0);
+    for (unsigned round = 0; round < 2; round++) {
+        assert_int_equal(verify(f, &found), OXV_E_FORGED);
+        assert_int_equal(found.verdict.writer_active, round == 0);
+        assert_string_equal(found.code, "torn_tail");
+        assert_int_equal(found.entry, 1);
+        assert_int_equal(found.offset, busy.begin);
+        assert_int_equal(other.waits, 1);
+        if (round == 0) {
+            write_whole(f->fd, TEST_SEGMENT, oxv_view(busy.whole.data, busy.whole.len));
+            busy.whole.data[2] ^= 1; /* damage stays a finding */
+            assert_int_equal(pwrite(other.fd, busy.whole.data, 11, 0), 11);
+            assert_int_equal(verify(f, &found), OXV_E_FORGED);
+            assert_string_equal(found.code, "bad_entry");
+            busy.whole.data[2] ^= 1;
+            oxv_log_free(busy.log);
+            busy.log = NULL;
+            write_whole(f->fd, TEST_SEGMENT, oxv_view(busy.whole.data, busy.whole.len - 3));
+            other.waits = 1; /* nobody holds the lock: no second look */
+        }
+    }
+    busy_done(&busy);
 }
 
 /* The lines are made by another program, so this also tests us against somebody else. */
@@ -513,6 +614,11 @@ main(void)
         cmocka_unit_test_setup_teardown(a_missing_segment_of_three_is_found, make_log, remove_log),
         cmocka_unit_test_setup_teardown(what_an_active_writer_is_just_adding_is_no_finding,
                                         make_log, remove_log),
+        cmocka_unit_test_setup_teardown(a_page_that_was_read_too_early_is_no_finding, make_log,
+                                        remove_log),
+        cmocka_unit_test_setup_teardown(
+            a_hole_that_stays_is_a_finding_though_the_writer_goes_on_behind_it, make_log,
+            remove_log),
         cmocka_unit_test_setup_teardown(
             a_tail_that_does_not_move_is_a_finding_whoever_holds_the_lock, make_log, remove_log),
     };

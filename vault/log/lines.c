@@ -132,15 +132,31 @@ begins_with_zero(const struct oxv_lines *lines)
     return lines->left.len > 0 && lines->left.data[0] == 0;
 }
 
+/* No newline is near: the line was never ended, or is too long. */
+static enum oxv_status
+take_unended(struct oxv_lines *lines, size_t scan, struct oxv_line *line)
+{
+    size_t len = oxv_view_find(oxv_view_slice(lines->left, 0, scan), 0);
+
+    if (len == LINE_MAX_BYTES) {
+        line->kind = OXV_LINE_LONG;
+        return skip_line(lines, &line->text);
+    }
+    line->kind = len > 0 ? OXV_LINE_PARTIAL : OXV_LINE_END;
+    line->text = oxv_view_slice(lines->left, 0, len);
+    consume(lines, len);
+    return OXV_OK;
+}
+
 enum oxv_status
 oxv_lines_next(struct oxv_lines *lines, struct oxv_line *out)
 {
     size_t scan = lines->left.len < LINE_MAX_BYTES ? lines->left.len : LINE_MAX_BYTES;
     const uint8_t *newline = scan == 0 ? NULL : memchr(lines->left.data, '\n', scan);
+    enum oxv_status st = OXV_OK;
 
     if (newline == NULL && scan < LINE_MAX_BYTES && !lines->at_end) {
-        enum oxv_status st = fill(lines);
-
+        st = fill(lines);
         if (st != OXV_OK) {
             return st;
         }
@@ -149,28 +165,17 @@ oxv_lines_next(struct oxv_lines *lines, struct oxv_line *out)
     struct oxv_line line = { .offset = lines->offset };
 
     if (begins_with_zero(lines)) {
-        enum oxv_status st = skip_zeros(lines);
-
-        if (st != OXV_OK) {
-            return st;
-        }
-        line.kind = lines->left.len > 0 ? OXV_LINE_HOLE : OXV_LINE_END;
+        st = skip_zeros(lines);
+        line.kind = lines->left.len > 0 ? OXV_LINE_HOLE : OXV_LINE_ZEROS;
     } else if (newline != NULL) {
         line.kind = OXV_LINE_WHOLE;
         line.text = oxv_view(lines->left.data, (size_t)(newline - lines->left.data));
         consume(lines, line.text.len + 1);
-    } else if (scan == LINE_MAX_BYTES) {
-        line.kind = OXV_LINE_LONG;
-        enum oxv_status st = skip_line(lines, &line.text);
-
-        if (st != OXV_OK) {
-            return st;
-        }
     } else {
-        line.kind = scan > 0 ? OXV_LINE_PARTIAL : OXV_LINE_END;
-        line.text = lines->left;
-        consume(lines, lines->left.len);
+        st = take_unended(lines, scan, &line);
     }
-    *out = line;
-    return OXV_OK;
+    if (st == OXV_OK) {
+        *out = line;
+    }
+    return st;
 }

@@ -119,6 +119,34 @@ end_of_segment(struct oxv_walk *walk, bool is_last)
     return OXV_WALK_CLEAN;
 }
 
+/* Zero bytes up to the end: those that the writer puts there ahead, in the newest segment. */
+static enum oxv_walk_end
+end_in_zeros(struct oxv_walk *walk, bool is_last)
+{
+    enum oxv_walk_end end = end_of_segment(walk, is_last);
+
+    if (!is_last && end == OXV_WALK_CLEAN) {
+        end = fault_at(walk, "bad_segment", "the segment ends in zero bytes, yet another follows");
+    }
+    return end;
+}
+
+static enum oxv_walk_end
+find_hole(struct oxv_walk *walk)
+{
+    enum oxv_walk_end end = fault_at(walk, "hole", "zero bytes, and others behind them");
+
+    walk->fault.offset = walk->stop_offset - walk->end_offset;
+    return end;
+}
+
+static enum oxv_walk_end
+end_within_line(struct oxv_walk *walk, bool is_last)
+{
+    return is_last ? OXV_WALK_TORN
+                   : fault_at(walk, "short_segment", "the segment ends within a line");
+}
+
 /* Takes one whole line; true where the walk goes on. */
 static bool
 take_line(struct oxv_walk *walk, struct oxv_view text, enum oxv_walk_end *end)
@@ -130,6 +158,7 @@ take_line(struct oxv_walk *walk, struct oxv_view text, enum oxv_walk_end *end)
         return false;
     }
     walk->end_offset += text.len + 1;
+    walk->stop_offset = walk->end_offset;
     if (walk->chain.committed != committed) {
         walk->good = walk->chain;
         walk->group_offset = walk->good_offset;
@@ -142,6 +171,7 @@ static enum oxv_status
 walk_lines(struct oxv_walk *walk, struct oxv_lines *lines, bool is_last, enum oxv_walk_end *end)
 {
     struct oxv_line line;
+    bool is_partial = false;
 
     for (;;) {
         enum oxv_status st = oxv_lines_next(lines, &line);
@@ -160,12 +190,17 @@ walk_lines(struct oxv_walk *walk, struct oxv_lines *lines, bool is_last, enum ox
             walk->fault.offset = OXV_LOG_ENTRY_MAX_BYTES;
             return OXV_OK;
         case OXV_LINE_PARTIAL:
+            walk->stop_offset += line.text.len;
+            is_partial = true; /* what follows tells whether the file ends here */
+            break;
         case OXV_LINE_HOLE:
-            *end = is_last ? OXV_WALK_TORN
-                           : fault_at(walk, "short_segment", "the segment ends within a line");
+            *end = find_hole(walk);
             return OXV_OK;
+        case OXV_LINE_ZEROS:
         case OXV_LINE_END:
-            *end = end_of_segment(walk, is_last);
+            *end = is_partial                    ? end_within_line(walk, is_last)
+                   : line.kind == OXV_LINE_ZEROS ? end_in_zeros(walk, is_last)
+                                                 : end_of_segment(walk, is_last);
             return OXV_OK;
         }
     }
@@ -192,6 +227,7 @@ oxv_walk_segment(struct oxv_walk *walk, int seg_fd, uint64_t n, bool is_last,
     walk->good_offset = 0;
     walk->group_offset = 0;
     walk->end_offset = 0;
+    walk->stop_offset = 0;
     walk->chain.segment_first = n * OXV_LOG_SEGMENT_ENTRIES;
     walk->good.segment_first = walk->chain.segment_first;
     if (walk_lines(walk, lines, is_last, end) != OXV_OK) {

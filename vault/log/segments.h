@@ -38,6 +38,8 @@ struct oxv_walk {
     uint64_t good_offset;   /* in it: end of its last commit, 0 where there is none */
     uint64_t group_offset;  /* in it: where the last whole group began */
     uint64_t end_offset;    /* in it: end of the last good line; a faulty line begins here */
+    uint64_t stop_offset;   /* in it: end of the last byte that a writer can have meant: of a line,
+                               or of one that is not ended */
     struct oxv_chain_fault fault;
 };
 
@@ -45,7 +47,7 @@ void oxv_walk_init(struct oxv_walk *walk, const struct oxv_chain *empty);
 
 /*
  * Walks segment number `n`, which must be the one after the last walk's. A segment that is not the
- * last one must end full and committed: else it is a fault.
+ * last one must end full and committed; only the last one may end in zero bytes.
  *   OXV_E_IO  it cannot be read
  */
 OXV_MUST_USE enum oxv_status oxv_walk_segment(struct oxv_walk *walk, int seg_fd, uint64_t n,

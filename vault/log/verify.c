@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "vault/log/segments.h"
 
 #define SETTLE_MS 50 /* a writer's group is whole long before */
+#define LOOKS_MAX 5u /* at an end that looks different each time */
 
 struct verifier {
     int dir_fd;
@@ -188,51 +188,59 @@ settle(void)
     (void)nanosleep(&wait, NULL); /* a shorter wait only makes a finding less likely to vanish */
 }
 
-/* Walks the last segment; *bytes is its length after that. */
-static enum oxv_status
-walk_once(const struct verifier *v, struct oxv_walk *walk, uint64_t n, enum oxv_walk_end *end,
-          uint64_t *bytes, struct oxv_err *err)
-{
-    char name[OXV_SEGMENT_NAME_BYTES];
-    struct stat found;
-    enum oxv_status st = oxv_walk_segment(walk, v->seg_fd, n, true, end, err);
+/* Where a walk of the last segment ended, and how. */
+struct sight {
+    uint64_t committed;
+    uint64_t offset;
+    enum oxv_walk_end end;
+};
 
-    oxv_segment_name(n, name);
-    if (st == OXV_OK && fstatat(v->seg_fd, name, &found, AT_SYMLINK_NOFOLLOW) != 0) {
-        st = oxv_fail_errno(err, "cannot examine log/seg/%s", name);
-    }
-    *bytes = st == OXV_OK ? (uint64_t)found.st_size : 0;
+static bool
+is_same_sight(const struct sight *a, const struct sight *b)
+{
+    return a->committed == b->committed && a->offset == b->offset && a->end == b->end;
+}
+
+static enum oxv_status
+look(const struct verifier *v, struct oxv_walk *walk, uint64_t n, struct sight *seen,
+     struct oxv_err *err)
+{
+    enum oxv_status st = oxv_walk_segment(walk, v->seg_fd, n, true, &seen->end, err);
+
+    seen->committed = walk->good.committed;
+    seen->offset =
+        seen->end == OXV_WALK_FAULT ? walk->end_offset + walk->fault.offset : walk->stop_offset;
     return st;
 }
 
 /*
- * The last segment: what a writer is just adding is no finding; so it is read twice. What has not
- * moved in between is nothing that anyone is adding.
+ * The last segment: what a writer is just adding is no finding. It may be read half written, even
+ * with zeros where the rest is there already, but the next time it looks otherwise; what looks the
+ * same again is nothing that anyone is adding.
  */
 static enum oxv_status
 walk_last(struct verifier *v, struct oxv_walk *walk, uint64_t n, struct oxv_err *err)
 {
     const struct oxv_walk before = *walk;
-    enum oxv_walk_end end = OXV_WALK_CLEAN;
-    bool is_moving = false;
-    uint64_t bytes = 0;
-    enum oxv_status st = walk_once(v, walk, n, &end, &bytes, err);
+    struct sight seen = { 0 };
+    struct sight last;
+    enum oxv_status st = look(v, walk, n, &seen, err);
+    bool is_moving = v->verdict.writer_active;
 
-    if (st == OXV_OK && end != OXV_WALK_CLEAN && v->verdict.writer_active) {
-        uint64_t committed = walk->good.committed;
-        uint64_t first_bytes = bytes;
-
+    for (unsigned looks = 1;
+         st == OXV_OK && is_moving && seen.end != OXV_WALK_CLEAN && looks < LOOKS_MAX; looks++) {
         settle();
+        last = seen;
         *walk = before;
-        st = walk_once(v, walk, n, &end, &bytes, err);
-        is_moving = walk->good.committed != committed || bytes != first_bytes;
+        st = look(v, walk, n, &seen, err);
+        is_moving = !is_same_sight(&seen, &last);
     }
     if (st != OXV_OK) {
         return st;
     }
-    if (end == OXV_WALK_FAULT) {
+    if (seen.end == OXV_WALK_FAULT) {
         report_fault(v, walk);
-    } else if (walk->good.committed == 0 || (end == OXV_WALK_TORN && !is_moving)) {
+    } else if (walk->good.committed == 0 || (seen.end == OXV_WALK_TORN && !is_moving)) {
         report_torn(v, walk);
     }
     return OXV_OK;

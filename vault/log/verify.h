@@ -32,8 +32,8 @@ struct oxv_log_verdict {
  * Checks the folder `log_path`: origin, every line's canonical form and order, every root, every
  * commit signature, the chain of keys from `vkey` (the text of genesis.vkey) on. Stops at the
  * first fault of the entries' chain; reports it through `found`. Constant memory. Where the
- * writer's lock is held and the tail looks torn, it rereads once; a tail that has not moved by then
- * is a finding all the same.
+ * writer's lock is held and the end is not clean, it rereads; an end that looks the same twice is a
+ * finding all the same, and so is a fault that is still there after a few times.
  *   OXV_OK        no finding
  *   OXV_E_FORGED  one or more findings
  *   OXV_E_FORMAT  the key is not a verifier key
