@@ -75,9 +75,14 @@ each_chunk(int fd, uint64_t from, uint64_t end, chunk_fn fn, void *ctx)
     return OXV_OK;
 }
 
-/* Does a whole commit line, with its newline, stand anywhere in what is left of the file? */
+/* Of the whole commit lines, with their newlines, in what is left of the file. */
+struct commits {
+    bool any;
+    bool is_followed; /* the first of them is, by anything but zeros */
+};
+
 static enum oxv_status
-find_commit_line(int fd, bool *found)
+find_commit_line(int fd, struct commits *found)
 {
     struct oxv_line line = { .kind = OXV_LINE_WHOLE };
     OXV_AUTO(oxv_lines_freep) struct oxv_lines *lines = oxv_lines_new(fd);
@@ -85,15 +90,19 @@ find_commit_line(int fd, bool *found)
     if (lines == NULL) {
         return OXV_E_MEMORY;
     }
-    *found = false;
-    while (line.kind != OXV_LINE_END && !*found) {
+    *found = (struct commits){ 0 };
+    while (line.kind != OXV_LINE_END && !found->is_followed) {
         enum oxv_status st = oxv_lines_next(lines, &line);
 
         if (st != OXV_OK) {
             return st;
         }
-        *found = (line.kind == OXV_LINE_WHOLE || line.kind == OXV_LINE_LONG) &&
-                 oxv_commit_ends_line(line.text);
+        if (found->any) {
+            found->is_followed = line.kind != OXV_LINE_ZEROS && line.kind != OXV_LINE_END;
+        } else {
+            found->any = (line.kind == OXV_LINE_WHOLE || line.kind == OXV_LINE_LONG) &&
+                         oxv_commit_ends_line(line.text);
+        }
     }
     return OXV_OK;
 }
@@ -126,7 +135,6 @@ take_chunk(void *ctx, struct oxv_view chunk)
         if (begin == found->begin) { /* what stands before it in its sector was written earlier */
             sector = begin / SECTOR_BYTES * SECTOR_BYTES;
         }
-
         found->has_zero_sector = found->has_zero_sector || sector + SECTOR_BYTES <= at;
         found->zeros = 0;
         found->end = at + 1;
@@ -177,7 +185,7 @@ oxv_torn_judge(const struct oxv_walk *walk, int seg_fd, bool *is_torn, struct ox
 {
     OXV_AUTO(oxv_closep) int fd = -1;
     struct remains remains;
-    bool whole = false;
+    struct commits commits;
     bool damaged = false;
     enum oxv_status st = open_segment(seg_fd, walk->segment, O_RDONLY, &fd, err);
 
@@ -187,7 +195,7 @@ oxv_torn_judge(const struct oxv_walk *walk, int seg_fd, bool *is_torn, struct ox
     if (lseek(fd, (off_t)walk->good_offset, SEEK_SET) < 0) {
         return oxv_fail_errno(err, "cannot read the log's last segment");
     }
-    st = find_commit_line(fd, &whole);
+    st = find_commit_line(fd, &commits);
     if (st == OXV_OK) {
         st = look_through(fd, walk->good_offset, &remains);
     }
@@ -200,7 +208,8 @@ oxv_torn_judge(const struct oxv_walk *walk, int seg_fd, bool *is_torn, struct ox
     if (st != OXV_OK) {
         return oxv_fail_errno(err, "cannot read the log's last segment");
     }
-    *is_torn = remains.has_zero_sector || (!whole && !damaged);
+    /* A write holds one commit line, its last: what follows one was written after a sync of it. */
+    *is_torn = remains.has_zero_sector ? !commits.is_followed : (!commits.any && !damaged);
     return OXV_OK;
 }
 

@@ -20,9 +20,9 @@ struct oxv_torn {
 
 /*
  * Can the bytes after walk->good_offset in the last segment stem from a write that never finished?
- * So it is where a sector among them is still zero. *is_torn is false where none is and the bytes
- * of a whole commit line are there, so that its group was written to the end and then damaged.
- * docs/log-format.md states the rule.
+ * So it is where a sector among them is still zero, and no more than one group can have been there.
+ * *is_torn is false where no sector is zero and the bytes of a whole commit line are there, so that
+ * its group was written to the end and then damaged. docs/log-format.md states the rule.
  *   OXV_E_IO  the segment cannot be read
  */
 OXV_MUST_USE enum oxv_status oxv_torn_judge(const struct oxv_walk *walk, int seg_fd, bool *is_torn,
