@@ -24,13 +24,19 @@ struct call {
 
 static struct call calls[CALLS_MAX];
 static size_t call_count;
+static bool is_noting = true;
 static bool fail_fdatasync;
+static bool fail_pwrite;
+static size_t pwrite_takes; /* where it fails; 0: none, no space is left */
 
 static void
 note(enum call_kind kind, int fd, off_t offset, size_t bytes)
 {
     struct stat st;
 
+    if (!is_noting) {
+        return;
+    }
     assert_int_equal(fstat(fd, &st), 0);
     assert_true(call_count < CALLS_MAX);
     calls[call_count++] = (struct call){ kind, st.st_ino, (uint64_t)offset, bytes };
@@ -60,6 +66,13 @@ ssize_t
 __wrap_pwrite(int fd, const void *bytes, size_t len, off_t offset)
 {
     note(CALL_PWRITE, fd, offset, len);
+    if (fail_pwrite && pwrite_takes == 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    if (fail_pwrite && pwrite_takes < len) {
+        len = pwrite_takes;
+    }
     return __real_pwrite(fd, bytes, len, offset);
 }
 
@@ -106,6 +119,14 @@ assert_call(size_t i, enum call_kind kind, ino_t file)
 }
 
 static void
+assert_pwrite(size_t i, ino_t file, uint64_t offset, uint64_t bytes)
+{
+    assert_call(i, CALL_PWRITE, file);
+    assert_int_equal(calls[i].offset, offset);
+    assert_int_equal(calls[i].bytes, bytes);
+}
+
+static void
 a_commit_returns_after_one_write_and_one_sync_in_this_order(void **state)
 {
     struct log_fixture *f = *state;
@@ -113,25 +134,89 @@ a_commit_returns_after_one_write_and_one_sync_in_this_order(void **state)
     struct oxv_log *log = open_log(f, &opened);
     struct oxv_entry entry = sign_entry();
     struct oxv_err err;
-    struct stat before;
     ino_t segment = inode_of(f, TEST_SEGMENT);
 
-    assert_int_equal(fstatat(f->fd, TEST_SEGMENT, &before, 0), 0);
+    commit_signs(log, 1); /* with the zeros that the others overwrite */
+    uint64_t length = file_length(f->fd, TEST_SEGMENT);
+
     for (size_t round = 0; round < 3; round++) {
-        struct stat after;
+        uint64_t before = oxv_log_segment_bytes(log);
 
         (void)append(log, &entry);
         (void)append(log, &entry);
         call_count = 0;
         assert_int_equal(oxv_log_commit(log, &err), OXV_OK);
         assert_int_equal(call_count, 2);
-        assert_call(0, CALL_WRITE, segment);
+        assert_pwrite(0, segment, before, oxv_log_segment_bytes(log) - before);
         assert_call(1, CALL_FDATASYNC, segment);
-        assert_int_equal(fstatat(f->fd, TEST_SEGMENT, &after, 0), 0);
-        assert_int_equal(after.st_size - before.st_size, calls[0].bytes);
-        before = after;
+        assert_int_equal(file_length(f->fd, TEST_SEGMENT), length);
     }
     oxv_log_free(log);
+}
+
+/* Only over zeros that the disk has does a commit change no record of the file system. */
+static void
+zeros_are_synced_before_the_lines_that_overwrite_them(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    ino_t segment = inode_of(f, TEST_SEGMENT);
+    uint64_t before = oxv_log_segment_bytes(log);
+
+    assert_int_equal(file_length(f->fd, TEST_SEGMENT), before);
+    call_count = 0;
+    commit_signs(log, 2);
+    uint64_t length = file_length(f->fd, TEST_SEGMENT);
+    uint64_t after = oxv_log_segment_bytes(log);
+
+    assert_int_equal(length % 4096, 0);
+    assert_true(length >= after + 61440 && length <= after + 65536);
+    assert_int_equal(call_count, 4);
+    assert_pwrite(0, segment, before, length - before);
+    assert_call(1, CALL_FDATASYNC, segment);
+    assert_pwrite(2, segment, before, after - before);
+    assert_call(3, CALL_FDATASYNC, segment);
+    call_count = 0;
+    oxv_log_free(log);
+    assert_int_equal(call_count, 1);
+    assert_call(0, CALL_FTRUNCATE, segment);
+    assert_int_equal(calls[0].bytes, after);
+    assert_int_equal(file_length(f->fd, TEST_SEGMENT), after);
+}
+
+/* Only the newest segment may end in zeros, whatever happens. */
+static void
+a_full_segment_is_cut_and_synced_before_the_next_one_is_there(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    ino_t first = inode_of(f, TEST_SEGMENT);
+
+    is_noting = false;
+    commit_signs(log, OXV_LOG_SEGMENT_ENTRIES - 1);
+    is_noting = true;
+    uint64_t full = oxv_log_segment_bytes(log);
+
+    assert_true(file_length(f->fd, TEST_SEGMENT) > full);
+    call_count = 0;
+    commit_signs(log, 1);
+    ino_t next = inode_of(f, "log/seg/000000065536.jsonl");
+
+    assert_int_equal(call_count, 8);
+    assert_call(0, CALL_FTRUNCATE, first);
+    assert_int_equal(calls[0].bytes, full);
+    assert_call(1, CALL_FSYNC, first);
+    assert_call(2, CALL_FSYNC, next);
+    assert_call(3, CALL_FSYNC, inode_of(f, "log/seg"));
+    assert_call(4, CALL_PWRITE, next); /* zeros, lines */
+    assert_call(5, CALL_FDATASYNC, next);
+    assert_call(6, CALL_PWRITE, next);
+    assert_call(7, CALL_FDATASYNC, next);
+    assert_int_equal(file_length(f->fd, TEST_SEGMENT), full);
+    oxv_log_free(log);
+    must_verify(f);
 }
 
 static void
@@ -143,6 +228,7 @@ a_commit_whose_sync_fails_fails_and_syncs_no_second_time(void **state)
     struct oxv_entry entry = sign_entry();
     struct oxv_err err;
 
+    commit_signs(log, 1);
     (void)append(log, &entry);
     call_count = 0;
     fail_fdatasync = true;
@@ -150,8 +236,61 @@ a_commit_whose_sync_fails_fails_and_syncs_no_second_time(void **state)
     fail_fdatasync = false;
     assert_int_equal(oxv_log_commit(log, &err), OXV_E_IO);
     assert_int_equal(call_count, 2);
+    assert_call(0, CALL_PWRITE, inode_of(f, TEST_SEGMENT));
     assert_call(1, CALL_FDATASYNC, inode_of(f, TEST_SEGMENT));
+    oxv_log_free(log); /* and nothing is cut */
+    assert_int_equal(call_count, 2);
+}
+
+static void
+must_be_as_before(const struct log_fixture *f, const struct file_bytes *lines)
+{
+    struct oxv_log_opened opened;
+    struct oxv_log *log = open_log(f, &opened);
+    struct file_bytes now = read_whole(f->fd, TEST_SEGMENT);
+
+    assert_int_equal(opened.torn_bytes, 0);
+    assert_int_equal(oxv_log_waiting(log), 0);
+    assert_int_equal(now.len, lines->len);
+    assert_memory_equal(now.data, lines->data, now.len);
+    commit_signs(log, 1);
     oxv_log_free(log);
+    must_verify(f);
+    file_bytes_done(&now);
+}
+
+/* A full disk, or one that fails: no line is written, and none is lost. */
+static void
+zeros_that_cannot_be_written_break_the_log_and_lose_nothing(void **state)
+{
+    struct log_fixture *f = *state;
+    struct oxv_entry entry = sign_entry();
+    struct oxv_err err;
+
+    for (unsigned round = 0; round < 4; round++) {
+        struct oxv_log_opened opened;
+        struct oxv_log *log = open_log(f, &opened);
+        struct file_bytes before = read_whole(f->fd, TEST_SEGMENT);
+        uint64_t size = oxv_log_size(log);
+
+        (void)append(log, &entry);
+        call_count = 0;
+        fail_fdatasync = round == 0;
+        fail_pwrite = round != 0;
+        pwrite_takes = round == 3 ? 5000 : 0;
+        assert_int_equal(oxv_log_commit(log, &err), OXV_E_IO);
+        fail_fdatasync = fail_pwrite = false;
+        assert_int_equal(err.sys_errno, round == 0 ? EIO : round < 3 ? ENOSPC : 0);
+        assert_true(oxv_log_is_broken(log));
+        assert_int_equal(oxv_log_commit(log, &err), OXV_E_IO);
+        assert_int_equal(call_count, round == 0 ? 2 : 1);
+        assert_int_equal(oxv_log_size(log), size);
+        oxv_log_free(log);
+        assert_int_equal(call_count, round == 0 ? 2 : 1);
+        must_verify(f); /* zeros may be there: no finding */
+        must_be_as_before(f, &before);
+        file_bytes_done(&before);
+    }
 }
 
 /* After a failed sync the disk may lack what the kernel shows: the start writes it once more. */
@@ -232,6 +371,9 @@ main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_log_anew, remove_log)
         TEST(a_commit_returns_after_one_write_and_one_sync_in_this_order),
+        TEST(zeros_are_synced_before_the_lines_that_overwrite_them),
+        TEST(a_full_segment_is_cut_and_synced_before_the_next_one_is_there),
+        TEST(zeros_that_cannot_be_written_break_the_log_and_lose_nothing),
         TEST(a_commit_whose_sync_fails_fails_and_syncs_no_second_time),
         TEST(the_start_writes_and_syncs_the_last_group_again),
         TEST(an_event_while_sealed_is_synced_before_it_counts_as_kept),

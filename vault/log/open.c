@@ -300,8 +300,10 @@ rewrite_last_group(const struct oxv_walk *walk, int seg_fd, const char *name, st
         uint64_t left = walk->good_offset - at;
         ssize_t n =
             pread(fd, buffer, left < sizeof buffer ? (size_t)left : sizeof buffer, (off_t)at);
+        ssize_t taken = n > 0 ? pwrite(fd, buffer, (size_t)n, (off_t)at) : n;
 
-        if (n <= 0 || pwrite(fd, buffer, (size_t)n, (off_t)at) != n) {
+        if (n <= 0 || taken != n) {
+            errno = taken < 0 ? errno : EIO; /* it ended early, or came short */
             return oxv_fail_errno(err, "cannot write log/seg/%s again", name);
         }
         at += (uint64_t)n;

@@ -21,10 +21,21 @@ oxv_tail_init(struct oxv_tail *tail, int seg_fd)
     *tail = (struct oxv_tail){ .seg_fd = seg_fd, .fd = -1 };
 }
 
+/* Is the file as long as we left it? What somebody else did to it is theirs to explain, not ours
+ * to cut off or to fill up. */
+static bool
+is_our_length(const struct oxv_tail *tail, const struct stat *st)
+{
+    return st->st_size >= 0 && (uint64_t)st->st_size == tail->allocated;
+}
+
 void
 oxv_tail_done(struct oxv_tail *tail, bool cut)
 {
-    if (cut && tail->fd >= 0 && tail->bytes < tail->allocated) {
+    struct stat st;
+
+    if (cut && tail->fd >= 0 && tail->bytes < tail->allocated && fstat(tail->fd, &st) == 0 &&
+        is_our_length(tail, &st)) {
         /* Where it fails the zeros stay, which is as after a kill. */
         (void)!ftruncate(tail->fd, (off_t)tail->bytes);
     }
@@ -52,12 +63,37 @@ oxv_tail_continue(struct oxv_tail *tail, uint64_t segment, uint64_t bytes, struc
     return OXV_OK;
 }
 
+/* Is the file we write to still the one that readers find, and as long as we left it? */
+static enum oxv_status
+check_file(const struct oxv_tail *tail, struct oxv_err *err)
+{
+    char name[OXV_SEGMENT_NAME_BYTES];
+    struct stat ours;
+    struct stat found;
+
+    oxv_segment_name(tail->segment, name);
+    if (fstat(tail->fd, &ours) != 0) {
+        return oxv_fail_errno(err, "cannot examine log/seg/%s", name);
+    }
+    if (ours.st_nlink < 1 || fstatat(tail->seg_fd, name, &found, AT_SYMLINK_NOFOLLOW) != 0 ||
+        found.st_ino != ours.st_ino || found.st_dev != ours.st_dev) {
+        return oxv_fail(err, OXV_E_IO, "log/seg/%s was deleted or replaced: signing stops", name);
+    }
+    if (!is_our_length(tail, &ours)) {
+        return oxv_fail(err, OXV_E_IO, "log/seg/%s was changed by someone else: signing stops",
+                        name);
+    }
+    return OXV_OK;
+}
+
 /* Cut before the next segment is there: only the newest one may end in zeros. */
 static enum oxv_status
 end_segment(const struct oxv_tail *tail, struct oxv_err *err)
 {
-    if (tail->fd < 0 || tail->bytes == tail->allocated) {
-        return OXV_OK;
+    enum oxv_status st = tail->fd < 0 ? OXV_OK : check_file(tail, err);
+
+    if (st != OXV_OK || tail->bytes == tail->allocated) {
+        return st;
     }
     if (ftruncate(tail->fd, (off_t)tail->bytes) != 0 || fsync(tail->fd) != 0) {
         return oxv_fail_errno(err, "cannot cut the zeros off the log's full segment");
@@ -89,29 +125,6 @@ oxv_tail_begin(struct oxv_tail *tail, uint64_t segment, struct oxv_err *err)
     tail->segment = segment;
     tail->bytes = 0;
     tail->allocated = 0;
-    return OXV_OK;
-}
-
-/* Is the file we write to still the one that readers find, and as long as we left it? */
-static enum oxv_status
-check_file(const struct oxv_tail *tail, struct oxv_err *err)
-{
-    char name[OXV_SEGMENT_NAME_BYTES];
-    struct stat ours;
-    struct stat found;
-
-    oxv_segment_name(tail->segment, name);
-    if (fstat(tail->fd, &ours) != 0) {
-        return oxv_fail_errno(err, "cannot examine log/seg/%s", name);
-    }
-    if (ours.st_nlink < 1 || fstatat(tail->seg_fd, name, &found, AT_SYMLINK_NOFOLLOW) != 0 ||
-        found.st_ino != ours.st_ino || found.st_dev != ours.st_dev) {
-        return oxv_fail(err, OXV_E_IO, "log/seg/%s was deleted or replaced: signing stops", name);
-    }
-    if (ours.st_size < 0 || (uint64_t)ours.st_size != tail->allocated) {
-        return oxv_fail(err, OXV_E_IO, "log/seg/%s was changed by someone else: signing stops",
-                        name);
-    }
     return OXV_OK;
 }
 

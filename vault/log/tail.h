@@ -30,7 +30,10 @@ void oxv_tail_done(struct oxv_tail *tail, bool cut);
 /* Goes on in an existing segment after its first `bytes` bytes, which end it. */
 OXV_MUST_USE enum oxv_status oxv_tail_continue(struct oxv_tail *tail, uint64_t segment,
                                                uint64_t bytes, struct oxv_err *err);
-/* Cuts the zeros off the segment that is full, and makes the next one, durable in its directory. */
+/*
+ * Cuts the zeros off the segment that is full, and makes the next one, durable in its directory.
+ *   OXV_E_IO  also: the full segment was deleted, replaced or changed by somebody else
+ */
 OXV_MUST_USE enum oxv_status oxv_tail_begin(struct oxv_tail *tail, uint64_t segment,
                                             struct oxv_err *err);
 
