@@ -82,7 +82,7 @@ class SoftHsm:
 
     def objects(self):
         """The files of objects: one for each object of the token."""
-        return sorted(self.tokens.rglob("*.object"))
+        return sorted(f for f in self.tokens.rglob("*.object") if f.name != "token.object")
 
     def move_away(self):
         """What pulling the token looks like to SoftHSM."""
@@ -257,8 +257,13 @@ class Tpm:
             what="the resource manager",
         )
 
-    def stop(self):
-        """As if both had crashed: what was loaded is lost."""
+    def stop(self, orderly=True):
+        """
+        Both end; what was loaded is lost. A TPM that is not shut down in order counts that itself
+        as a failure at its next start.
+        """
+        if orderly and self.abrmd is not None:
+            self.tool("tpm2_shutdown", "--clear")
         for one in (self.abrmd, self.swtpm):
             if one is not None:
                 one.kill()
@@ -306,7 +311,7 @@ class Tpm:
         return self
 
     def __exit__(self, *_):
-        self.stop()
+        self.stop(orderly=False)
         if self.bus is not None:
             self.bus.kill()
             self.bus.wait()
