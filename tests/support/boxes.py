@@ -2,18 +2,21 @@
 
 import base64
 import hashlib
+import hmac
 
 from nacl.public import PublicKey, SealedBox
 from support import wire
 from support.credentials import A1
 
 UNSEAL, SEAL_ADD, CONNECTION_ADD, CONNECTION_IMPORT = 1, 2, 3, 4
+TOKEN_ADD, TOKEN_LOGIN, CONNECTION_MOVE = 5, 6, 7
 NETSUITE, HMAC_SHA256 = 1, 1
-KEYFILE = 2
+KEYFILE, TOKEN_SEAL = 2, 3
+CHECK_PREFIX = b"\0oxvault kat v1"
 
 
 def parse_vault_pub(text):
-    magic, vault_id, key = text.split()
+    magic, vault_id, key = text.splitlines()[0].split()
     assert magic == "oxvault-vault-pub/1", text
     return bytes.fromhex(vault_id), base64.b64decode(key, validate=True)
 
@@ -24,20 +27,32 @@ def box(published, purpose, challenge, payload, vault_id=None):
     return SealedBox(PublicKey(key)).encrypt(plain)
 
 
-def connection(name, account="123456"):
-    """The payload of a box for a NetSuite connection with the credentials of vector A1."""
+def signing_key():
+    """K0 of vector A1 for HMAC-SHA256."""
+    return hashlib.sha256(f"{A1.consumer_secret}&{A1.token_secret}".encode()).digest()
+
+
+def check_value(key_id, key=None):
+    return hmac.digest(key or signing_key(), CHECK_PREFIX + key_id, "sha256")
+
+
+def connection(name, account="123456", place=None, secret=None):
+    """The payload of a box for a NetSuite connection with the credentials of vector A1.
+
+    place: (form, row of the token, key id) of a key in a token; secret: (key, check value).
+    """
     host = account.lower().replace("_", "-")
     origins = [f"https://{host}.{sub}.netsuite.com"
                for sub in ("suitetalk.api", "restlets.api", "app")]
     record = wire.fields((1, NETSUITE), (2, HMAC_SHA256), (3, 1), (4, name), (5, account),
-                         (6, A1.consumer_key), (7, A1.token), (11, origins))
-    raw = f"{A1.consumer_secret}&{A1.token_secret}".encode()
-    key = hashlib.sha256(raw).digest()
-    return wire.fields((1, record), (2, wire.fields((1, key))))
+                         (6, A1.consumer_key), (7, A1.token), (11, origins),
+                         *zip((12, 13, 14), place or ()))
+    key, check = secret or (signing_key(), None)
+    return wire.fields((1, record), (2, wire.fields((1, key), (4, check))))
 
 
-def unseal(seal_id, material):
-    return wire.fields((1, seal_id), (2, KEYFILE), (3, material))
+def unseal(seal_id, material, kind=KEYFILE):
+    return wire.fields((1, seal_id or None), (2, kind), (3, material or None))
 
 
 def seal_add(existing_id, existing, added):

@@ -63,6 +63,7 @@ class KeeperHarness:
             preexec_fn=as_third(other.fileno()), close_fds=False,
             stderr=subprocess.PIPE)
         other.close()
+        self.before_start()
         start = wire.fields((1, None if sealed else 2), (4, os.getuid() + 1), (7, 1))
         fds = [door.fileno() for door in self.doors]
         source = None if sealed else os.open(self.keyfile, os.O_RDONLY)
@@ -73,6 +74,9 @@ class KeeperHarness:
         for door in self.doors:
             door.close()
         self.pump(lambda: self.ready is not None or self.refused is not None)
+
+    def before_start(self):
+        """What is sent before START."""
 
     def pump(self, until, seconds=SECONDS):
         """Plays the supervisor until the condition holds."""
