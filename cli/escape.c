@@ -4,25 +4,11 @@
 #include <locale.h>
 #include <wchar.h>
 
+#include "base/shown.h"
 #include "base/text.h"
 
 /* Set once at start. */
 static bool terminal_is_utf8 = false;
-
-struct range {
-    uint32_t first;
-    uint32_t last;
-};
-
-/* What changes how other text looks, or does not show at all. */
-static const struct range hidden[] = {
-    { 0x0000, 0x001f },   { 0x007f, 0x009f },    { 0x00ad, 0x00ad },   { 0x034f, 0x034f },
-    { 0x061c, 0x061c },   { 0x115f, 0x1160 },    { 0x17b4, 0x17b5 },   { 0x180b, 0x180f },
-    { 0x200b, 0x200f },   { 0x2028, 0x202e },    { 0x2060, 0x206f },   { 0x3164, 0x3164 },
-    { 0xfe00, 0xfe0f },   { 0xfeff, 0xfeff },    { 0xffa0, 0xffa0 },   { 0xfff0, 0xfffb },
-    { 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a },  { 0xe0000, 0xe0fff }, { 0xe000, 0xf8ff },
-    { 0xfffe, 0xffff },   { 0xf0000, 0x10ffff },
-};
 
 void
 oxv_escape_setup(void)
@@ -36,35 +22,6 @@ void
 oxv_escape_set_utf8(bool utf8)
 {
     terminal_is_utf8 = utf8;
-}
-
-static bool
-is_hidden(uint32_t c)
-{
-    if (c >= 0x80 && !terminal_is_utf8) {
-        return true;
-    }
-    for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
-        if (c >= hidden[i].first && c <= hidden[i].last) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The character at the start of `text`, which is well-formed there, and its length in bytes. */
-static uint32_t
-decode(struct oxv_view text, size_t *len)
-{
-    uint8_t lead = text.data[0];
-    uint32_t c;
-
-    *len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    c = lead < 0x80 ? lead : lead & (0xffu >> (*len + 1));
-    for (size_t i = 1; i < *len; i++) {
-        c = c << 6 | (text.data[i] & 0x3fu);
-    }
-    return c;
 }
 
 static void
@@ -82,19 +39,15 @@ void
 oxv_escape_write(struct oxv_writer *w, struct oxv_view text)
 {
     while (text.len > 0) {
-        struct oxv_view head = oxv_view(text.data, text.len < 4 ? text.len : 4);
-        size_t len = 1;
+        size_t len;
+        uint32_t c;
 
-        if (oxv_utf8_prefix_len(head) == 0) {
-            write_code(w, "\\x{", text.data[0]);
+        if (!oxv_utf8_first(text, &c, &len)) {
+            write_code(w, "\\x{", c);
+        } else if (oxv_char_is_hidden(c) || (c >= 0x80 && !terminal_is_utf8)) {
+            write_code(w, "\\u{", c);
         } else {
-            uint32_t c = decode(text, &len);
-
-            if (is_hidden(c)) {
-                write_code(w, "\\u{", c);
-            } else {
-                oxv_write_view(w, oxv_view(text.data, len));
-            }
+            oxv_write_view(w, oxv_view(text.data, len));
         }
         text = oxv_view_from(text, len);
     }
@@ -124,8 +77,8 @@ oxv_escape_width(struct oxv_view escaped)
 
     while (escaped.len > 0) {
         size_t len;
-        uint32_t c = decode(escaped, &len);
-        int columns = c < 0x80 ? 1 : wcwidth((wchar_t)c);
+        uint32_t c;
+        int columns = !oxv_utf8_first(escaped, &c, &len) || c < 0x80 ? 1 : wcwidth((wchar_t)c);
 
         width += columns > 0 ? (size_t)columns : 0;
         escaped = oxv_view_from(escaped, len);

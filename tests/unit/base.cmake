@@ -1,5 +1,6 @@
 oxv_unit_test(base_bytes oxv_base)
 oxv_unit_test(base_text oxv_base)
+oxv_unit_test(base_shown oxv_base)
 oxv_unit_test(base_fields oxv_base)
 oxv_unit_test(base_secret oxv_base)
 oxv_unit_test(base_io oxv_base)
