@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import secrets
 import subprocess
 
@@ -141,6 +142,23 @@ def test_init_that_fails_says_why_and_leaves_nothing(build, token, tmp_path, cha
     assert says in done.stderr, done
     assert not (tmp_path / "v").exists()
     assert objects(token) == 0 or "--mechanism" in change
+
+
+@pytest.mark.root
+def test_as_root_the_helper_runs_as_a_user_of_its_own(build, start, make_token):
+    try:
+        uid = pwd.getpwnam("oxvault-token").pw_uid
+    except KeyError:
+        pytest.skip("there is no user oxvault-token here")
+    token = make_token(owner=uid)
+    listed = subprocess.run([build.oxvault, "token", "list", "--module", token.module, "--json"],
+                            env={**os.environ, **token.env}, capture_output=True, text=True, check=True)
+    assert [entry["label"] for entry in json.loads(listed.stdout)["tokens"]] == ["ci"]
+    service = start(token, users="roles")
+    assert {path.stat().st_uid for path in token.tokens.rglob("*.object")} == {uid}
+    service.add_token_connection("acme", A1)
+    may_use(service)
+    signs(service)
 
 
 # Seals and unseal

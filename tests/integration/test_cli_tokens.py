@@ -228,6 +228,20 @@ def test_init_generates_where_that_is_asked_for(build, tmp_path, false_programs)
         "--module", MODULE, "--token-uri", CI, "--generate"]
 
 
+def test_no_pin_is_in_the_arguments_or_the_environment_of_any_process(build, tmp_path, false_programs):
+    pin = "unique-0123-pin"
+    look = f"cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' >>{tmp_path}/seen"
+    libexec = false_programs(f"{look}; cat <&3 >{tmp_path}/pin; exit 1", look)
+    file = private_file(tmp_path / "p", pin + "\n")
+    with open(file, "rb") as source:
+        for option in [("--pin-file", file), ("--pin-fd", source.fileno())]:
+            assert init(build, tmp_path, libexec, *option, pass_fds=[source.fileno()]).returncode == FAILED
+            assert (tmp_path / "pin").read_text() == pin  # it was there to be seen
+    run(build, "token", "probe", CI, "--module", MODULE, "--pin-file", file, *libexec, *owner())
+    seen = (tmp_path / "seen").read_bytes()
+    assert b"oxvault" in seen and pin.encode() not in seen
+
+
 def test_a_helper_that_hangs_ends_with_init(build, tmp_path, false_programs):
     private_file(tmp_path / "p", "1234\n")
     libexec = false_programs("exit 4", f"echo $$ >{tmp_path}/pid; trap '' TERM; exec sleep 600")
