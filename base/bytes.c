@@ -162,6 +162,19 @@ oxv_read_view32(struct oxv_reader *r, struct oxv_view *out)
 }
 
 bool
+oxv_read_line(struct oxv_reader *r, struct oxv_view *out)
+{
+    size_t len = oxv_view_find(r->left, '\n');
+
+    if (len == r->left.len) {
+        return false;
+    }
+    *out = oxv_view_slice(r->left, 0, len);
+    r->left = oxv_view_from(r->left, len + 1);
+    return true;
+}
+
+bool
 oxv_reader_at_end(const struct oxv_reader *r)
 {
     return r->left.len == 0;

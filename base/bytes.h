@@ -64,6 +64,8 @@ OXV_MUST_USE bool oxv_read_view(struct oxv_reader *r, size_t len, struct oxv_vie
 OXV_MUST_USE bool oxv_read_view16(struct oxv_reader *r, struct oxv_view *out);
 /* A u32 length, then that many bytes. */
 OXV_MUST_USE bool oxv_read_view32(struct oxv_reader *r, struct oxv_view *out);
+/* What stands before the next newline, which is read too; false where there is none. */
+OXV_MUST_USE bool oxv_read_line(struct oxv_reader *r, struct oxv_view *out);
 OXV_MUST_USE bool oxv_reader_at_end(const struct oxv_reader *r);
 
 /*

@@ -1,4 +1,5 @@
 oxv_fuzz_target(log_chain oxv_log)
+oxv_fuzz_target(log_checkpoint oxv_log)
 oxv_fuzz_target(log_commit oxv_log)
 oxv_fuzz_target(log_entry oxv_log)
 oxv_fuzz_target(log_entry_struct oxv_log)

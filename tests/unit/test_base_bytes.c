@@ -188,6 +188,26 @@ decimals_have_no_leading_zero(void **state)
     }
 }
 
+static void
+lines_are_read_up_to_the_last_newline(void **state)
+{
+    struct oxv_reader r = oxv_reader(oxv_view_text("one\n\nthree\nrest"));
+    struct oxv_view line = { 0 };
+
+    (void)state;
+    assert_true(oxv_read_line(&r, &line));
+    assert_true(oxv_view_is(line, "one"));
+    assert_true(oxv_read_line(&r, &line));
+    assert_int_equal(line.len, 0);
+    assert_true(oxv_read_line(&r, &line));
+    assert_true(oxv_view_is(line, "three"));
+    assert_false(oxv_read_line(&r, &line));
+    assert_true(oxv_view_is(line, "three"));
+    assert_true(oxv_view_is(r.left, "rest"));
+    r = oxv_reader((struct oxv_view){ 0 });
+    assert_false(oxv_read_line(&r, &line));
+}
+
 int
 main(void)
 {
@@ -197,6 +217,7 @@ main(void)
         cmocka_unit_test(integers_are_big_endian),
         cmocka_unit_test(a_read_that_fails_reads_nothing),
         cmocka_unit_test(views_with_a_length_are_read_back),
+        cmocka_unit_test(lines_are_read_up_to_the_last_newline),
         cmocka_unit_test(integers_that_are_too_wide_fail_the_writer),
         cmocka_unit_test(a_writer_that_failed_stays_failed_and_in_bounds),
         cmocka_unit_test(a_length_is_filled_in_afterwards),

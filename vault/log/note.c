@@ -42,43 +42,72 @@ oxv_note_is_name(struct oxv_view name)
 }
 
 static void
-typed_key(const uint8_t public_key[OXV_NOTE_PUBLIC_KEY_BYTES], uint8_t out[TYPED_KEY_BYTES])
+typed_key(uint8_t type, const uint8_t public_key[OXV_NOTE_PUBLIC_KEY_BYTES],
+          uint8_t out[TYPED_KEY_BYTES])
 {
-    out[0] = OXV_NOTE_ED25519_TYPE;
+    out[0] = type;
     memcpy(out + 1, public_key, OXV_NOTE_PUBLIC_KEY_BYTES);
+}
+
+static void
+hash_key(const char *name, const uint8_t typed[TYPED_KEY_BYTES], uint8_t id[OXV_NOTE_KEY_ID_BYTES])
+{
+    crypto_hash_sha256_state state;
+    uint8_t digest[crypto_hash_sha256_BYTES];
+    static const uint8_t newline = '\n';
+
+    (void)crypto_hash_sha256_init(&state); /* these four return 0, always */
+    (void)crypto_hash_sha256_update(&state, (const uint8_t *)name, strlen(name));
+    (void)crypto_hash_sha256_update(&state, &newline, 1);
+    (void)crypto_hash_sha256_update(&state, typed, TYPED_KEY_BYTES);
+    (void)crypto_hash_sha256_final(&state, digest);
+    memcpy(id, digest, OXV_NOTE_KEY_ID_BYTES);
 }
 
 void
 oxv_note_key_id(const char *name, const uint8_t public_key[OXV_NOTE_PUBLIC_KEY_BYTES],
                 uint8_t id[OXV_NOTE_KEY_ID_BYTES])
 {
-    crypto_hash_sha256_state state;
     uint8_t typed[TYPED_KEY_BYTES];
-    uint8_t digest[crypto_hash_sha256_BYTES];
-    static const uint8_t newline = '\n';
 
-    typed_key(public_key, typed);
-    (void)crypto_hash_sha256_init(&state); /* these four return 0, always */
-    (void)crypto_hash_sha256_update(&state, (const uint8_t *)name, strlen(name));
-    (void)crypto_hash_sha256_update(&state, &newline, 1);
-    (void)crypto_hash_sha256_update(&state, typed, sizeof typed);
-    (void)crypto_hash_sha256_final(&state, digest);
-    memcpy(id, digest, OXV_NOTE_KEY_ID_BYTES);
+    typed_key(OXV_NOTE_ED25519_TYPE, public_key, typed);
+    hash_key(name, typed, id);
 }
 
 void
-oxv_vkey_write(struct oxv_writer *w, const struct oxv_vkey *vkey)
+oxv_cosigner_key_id(const struct oxv_vkey *witness, uint8_t id[OXV_NOTE_KEY_ID_BYTES])
+{
+    uint8_t typed[TYPED_KEY_BYTES];
+
+    typed_key(OXV_NOTE_COSIGNATURE_TYPE, witness->public_key, typed);
+    hash_key(witness->name, typed, id);
+}
+
+static void
+write_key(struct oxv_writer *w, uint8_t type, const struct oxv_vkey *vkey)
 {
     uint8_t id[OXV_NOTE_KEY_ID_BYTES];
     uint8_t typed[TYPED_KEY_BYTES];
 
-    oxv_note_key_id(vkey->name, vkey->public_key, id);
-    typed_key(vkey->public_key, typed);
+    typed_key(type, vkey->public_key, typed);
+    hash_key(vkey->name, typed, id);
     oxv_write_text(w, vkey->name);
     oxv_write_u8(w, '+');
     oxv_write_hex(w, oxv_view(id, sizeof id));
     oxv_write_u8(w, '+');
     oxv_write_base64(w, oxv_view(typed, sizeof typed));
+}
+
+void
+oxv_vkey_write(struct oxv_writer *w, const struct oxv_vkey *vkey)
+{
+    write_key(w, OXV_NOTE_ED25519_TYPE, vkey);
+}
+
+void
+oxv_cosigner_write(struct oxv_writer *w, const struct oxv_vkey *witness)
+{
+    write_key(w, OXV_NOTE_COSIGNATURE_TYPE, witness);
 }
 
 /* Splits name+id+key, where the last part may hold a plus. */
@@ -102,7 +131,7 @@ split_vkey(struct oxv_view text, struct oxv_view *name, struct oxv_view *key)
 }
 
 static bool
-parse_vkey(struct oxv_view text, struct oxv_vkey *vkey)
+parse_typed(struct oxv_view text, uint8_t type, struct oxv_vkey *vkey)
 {
     struct oxv_view name;
     struct oxv_view key;
@@ -112,15 +141,15 @@ parse_vkey(struct oxv_view text, struct oxv_vkey *vkey)
     if (!split_vkey(text, &name, &key) || !oxv_note_is_name(name) ||
         oxv_text_copy(name, vkey->name, sizeof vkey->name) != OXV_OK ||
         !oxv_parse_base64(key, typed, sizeof typed, &len) || len != sizeof typed ||
-        typed[0] != OXV_NOTE_ED25519_TYPE) {
+        typed[0] != type) {
         return false;
     }
     memcpy(vkey->public_key, typed + 1, sizeof vkey->public_key);
     return true;
 }
 
-enum oxv_status
-oxv_vkey_parse(struct oxv_view text, struct oxv_vkey *out, struct oxv_err *err)
+static enum oxv_status
+parse_key(struct oxv_view text, uint8_t type, struct oxv_vkey *out, struct oxv_err *err)
 {
     struct oxv_vkey vkey = { 0 };
     char again[OXV_LOG_VKEY_MAX_BYTES];
@@ -130,16 +159,28 @@ oxv_vkey_parse(struct oxv_view text, struct oxv_vkey *out, struct oxv_err *err)
     if (text.len > 0 && text.data[text.len - 1] == '\n') {
         text.len--;
     }
-    if (!parse_vkey(text, &vkey)) {
+    if (!parse_typed(text, type, &vkey)) {
         return oxv_fail(err, OXV_E_FORMAT, "this is no verifier key (name+id+key, Ed25519)");
     }
     /* Written again it must be the same: that also checks the key id. */
-    oxv_vkey_write(&w, &vkey);
+    write_key(&w, type, &vkey);
     if (oxv_writer_finish(&w, &written) != OXV_OK || !oxv_view_equals(written, text)) {
         return oxv_fail(err, OXV_E_FORMAT, "the id in the verifier key is not that of the key");
     }
     *out = vkey;
     return OXV_OK;
+}
+
+enum oxv_status
+oxv_vkey_parse(struct oxv_view text, struct oxv_vkey *out, struct oxv_err *err)
+{
+    return parse_key(text, OXV_NOTE_ED25519_TYPE, out, err);
+}
+
+enum oxv_status
+oxv_cosigner_parse(struct oxv_view text, struct oxv_vkey *out, struct oxv_err *err)
+{
+    return parse_key(text, OXV_NOTE_COSIGNATURE_TYPE, out, err);
 }
 
 void

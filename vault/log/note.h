@@ -13,6 +13,7 @@
 #include "vault/log/tree.h"
 
 #define OXV_NOTE_ED25519_TYPE     0x01u
+#define OXV_NOTE_COSIGNATURE_TYPE 0x04u
 #define OXV_NOTE_PUBLIC_KEY_BYTES 32u
 #define OXV_NOTE_SEED_BYTES       32u
 #define OXV_NOTE_SECRET_KEY_BYTES 64u
@@ -48,6 +49,15 @@ void oxv_vkey_write(struct oxv_writer *w, const struct oxv_vkey *vkey);
  */
 OXV_MUST_USE enum oxv_status oxv_vkey_parse(struct oxv_view text, struct oxv_vkey *out,
                                             struct oxv_err *err);
+
+/*
+ * The same for a witness, whose key has the type 0x04 (C2SP tlog-cosignature): the key id and the
+ * verifier key differ from those of a log with the same key.
+ */
+void oxv_cosigner_key_id(const struct oxv_vkey *witness, uint8_t id[OXV_NOTE_KEY_ID_BYTES]);
+void oxv_cosigner_write(struct oxv_writer *w, const struct oxv_vkey *witness);
+OXV_MUST_USE enum oxv_status oxv_cosigner_parse(struct oxv_view text, struct oxv_vkey *out,
+                                                struct oxv_err *err);
 
 /* Appends the checkpoint text. */
 void oxv_checkpoint_write(struct oxv_writer *w, const struct oxv_checkpoint *checkpoint);
