@@ -131,6 +131,22 @@ track_change(struct oxv_chain_cfg *cfg, const struct oxv_entry *entry)
     }
 }
 
+/* Fills in the marks of the size that the tree has now. */
+static void
+reach_marks(struct oxv_chain *chain)
+{
+    while (chain->mark_next < chain->mark_count &&
+           chain->marks[chain->mark_next].size <= chain->tree.size) {
+        struct oxv_chain_mark *mark = &chain->marks[chain->mark_next++];
+
+        mark->is_reached = mark->size == chain->tree.size; /* not so for an empty log */
+        mark->key_count = chain->closing ? 2 : 1;
+        memcpy(mark->keys[0], chain->public_key, sizeof mark->keys[0]);
+        memcpy(mark->keys[1], chain->next_key, sizeof mark->keys[1]);
+        oxv_tree_root(&chain->tree, chain->hasher, mark->root);
+    }
+}
+
 static enum oxv_status
 feed_entry(struct oxv_chain *chain, struct oxv_view text, struct oxv_chain_fault *fault)
 {
@@ -158,6 +174,7 @@ feed_entry(struct oxv_chain *chain, struct oxv_view text, struct oxv_chain_fault
         return st;
     }
     oxv_tree_add(&chain->tree, chain->hasher, text);
+    reach_marks(chain);
     chain->first_time_us = line.seq == 0 ? line.time_us : chain->first_time_us;
     chain->last_time_us = line.time_us;
     chain->last_mono_us = line.mono_us;

@@ -19,6 +19,15 @@ struct oxv_chain_cfg {
     char before_digest[65];
 };
 
+/* A size whose root is wanted, as a checkpoint of that size was kept somewhere. */
+struct oxv_chain_mark {
+    uint64_t size;
+    bool is_reached;
+    uint8_t root[OXV_HASH_BYTES];
+    size_t key_count; /* keys that can have signed it: two where an epoch ends */
+    uint8_t keys[2][OXV_NOTE_PUBLIC_KEY_BYTES];
+};
+
 /* Plain data; may be copied to come back to a commit. The hasher is borrowed. */
 struct oxv_chain {
     struct oxv_hasher *hasher;
@@ -39,6 +48,9 @@ struct oxv_chain {
     uint64_t last_mono_us;
     char boot[OXV_LOG_BOOT_CHARS + 1];
     struct oxv_chain_cfg cfg;
+    struct oxv_chain_mark *marks; /* borrowed, by ascending size; NULL: none. Copies share them */
+    size_t mark_count;
+    size_t mark_next;
 };
 
 enum oxv_chain_place {

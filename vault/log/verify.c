@@ -8,6 +8,7 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "vault/log/saved.h"
 #include "vault/log/segments.h"
 
 #define SETTLE_MS 50 /* a writer's group is whole long before */
@@ -20,6 +21,7 @@ struct verifier {
     struct oxv_vkey vkey;
     oxv_log_finding_fn found;
     void *ctx;
+    struct oxv_saved saved;
     struct oxv_log_verdict verdict;
 };
 
@@ -288,6 +290,8 @@ check_entries(struct verifier *v, struct oxv_err *err)
         report_file(v, "extra_file", path, "this is no segment");
     }
     oxv_chain_init(&empty, v->hasher, &v->vkey);
+    empty.marks = v->saved.marks;
+    empty.mark_count = v->saved.count;
     oxv_walk_init(&walk, &empty);
     st = walk_all(v, &segments, &walk, err);
     v->verdict.entries = walk.good.committed;
@@ -299,8 +303,26 @@ check_entries(struct verifier *v, struct oxv_err *err)
     return st;
 }
 
+/* What of the saved checkpoints is not in the log. */
+static void
+check_saved(struct verifier *v)
+{
+    for (size_t i = 0; i < v->saved.count; i++) {
+        struct oxv_log_finding finding;
+        char file[OXV_SAVED_NAME_BYTES];
+
+        if (oxv_saved_is_missing(&v->saved, i, v->verdict.entries, file, &finding)) {
+            report(v, &finding);
+            continue;
+        }
+        v->verdict.heads++;
+        v->verdict.head_size = v->saved.marks[i].size; /* ascending */
+    }
+}
+
 static enum oxv_status
-start(struct verifier *v, const char *log_path, struct oxv_view vkey, struct oxv_err *err)
+start(struct verifier *v, const char *log_path, const struct oxv_log_verify_cfg *cfg,
+      struct oxv_err *err)
 {
     if (sodium_init() < 0) {
         return oxv_fail(err, OXV_E_INTERNAL, "libsodium does not start");
@@ -309,8 +331,11 @@ start(struct verifier *v, const char *log_path, struct oxv_view vkey, struct oxv
     if (v->hasher == NULL) {
         return oxv_fail(err, OXV_E_MEMORY, "no memory to hash with");
     }
-    enum oxv_status st = oxv_vkey_parse(vkey, &v->vkey, err);
+    enum oxv_status st = oxv_vkey_parse(cfg->vkey, &v->vkey, err);
 
+    if (st == OXV_OK) {
+        st = oxv_saved_parse(&v->saved, cfg, v->vkey.name, err);
+    }
     if (st == OXV_OK) {
         st = open_directory(AT_FDCWD, log_path, log_path, &v->dir_fd, err);
     }
@@ -325,12 +350,12 @@ start(struct verifier *v, const char *log_path, struct oxv_view vkey, struct oxv
 }
 
 enum oxv_status
-oxv_log_verify(const char *log_path, struct oxv_view vkey, oxv_log_finding_fn found, void *ctx,
-               struct oxv_log_verdict *verdict, struct oxv_err *err)
+oxv_log_verify_with(const char *log_path, const struct oxv_log_verify_cfg *cfg,
+                    struct oxv_log_verdict *verdict, struct oxv_err *err)
 {
     OXV_AUTO(verifier_done)
-    struct verifier v = { .dir_fd = -1, .seg_fd = -1, .found = found, .ctx = ctx };
-    enum oxv_status st = start(&v, log_path, vkey, err);
+    struct verifier v = { .dir_fd = -1, .seg_fd = -1, .found = cfg->found, .ctx = cfg->ctx };
+    enum oxv_status st = start(&v, log_path, cfg, err);
 
     if (st == OXV_OK) {
         st = check_names(&v, err);
@@ -341,12 +366,22 @@ oxv_log_verify(const char *log_path, struct oxv_view vkey, oxv_log_finding_fn fo
     if (st != OXV_OK) {
         return st;
     }
+    check_saved(&v);
     *verdict = v.verdict;
     if (v.verdict.findings > 0) {
         return oxv_fail(err, OXV_E_FORGED, "the log did not pass: %ju finding(s)",
                         (uintmax_t)v.verdict.findings);
     }
     return OXV_OK;
+}
+
+enum oxv_status
+oxv_log_verify(const char *log_path, struct oxv_view vkey, oxv_log_finding_fn found, void *ctx,
+               struct oxv_log_verdict *verdict, struct oxv_err *err)
+{
+    struct oxv_log_verify_cfg cfg = { .vkey = vkey, .found = found, .ctx = ctx };
+
+    return oxv_log_verify_with(log_path, &cfg, verdict, err);
 }
 
 enum oxv_status

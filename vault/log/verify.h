@@ -26,6 +26,8 @@ struct oxv_log_verdict {
     uint8_t root[32];
     bool writer_active;   /* the writer's lock is held: bytes it is just adding are no finding */
     bool key_from_folder; /* the caller sets it; the text of the verdict then warns */
+    size_t heads;         /* saved checkpoints that the log was found to contain */
+    uint64_t head_size;   /* the largest of them: what is cut off behind it is not seen */
 };
 
 /*
@@ -42,6 +44,27 @@ struct oxv_log_verdict {
 OXV_MUST_USE enum oxv_status oxv_log_verify(const char *log_path, struct oxv_view vkey,
                                             oxv_log_finding_fn found, void *ctx,
                                             struct oxv_log_verdict *verdict, struct oxv_err *err);
+
+#define OXV_LOG_SAVED_MAX 64u
+
+struct oxv_log_verify_cfg {
+    struct oxv_view vkey;                     /* the log's first key */
+    struct oxv_view saved[OXV_LOG_SAVED_MAX]; /* checkpoints that were kept: signed notes */
+    size_t saved_count;
+    oxv_log_finding_fn found;
+    void *ctx;
+};
+
+/*
+ * As oxv_log_verify(), and is each saved checkpoint one of this log? Else it is a finding, in the
+ * file "saved checkpoint N": of another log, signed by none of the keys that could, of more entries
+ * than there are, or of other ones.
+ *   OXV_E_USAGE  a saved checkpoint is malformed: *err says which
+ */
+OXV_MUST_USE enum oxv_status oxv_log_verify_with(const char *log_path,
+                                                 const struct oxv_log_verify_cfg *cfg,
+                                                 struct oxv_log_verdict *verdict,
+                                                 struct oxv_err *err);
 
 #define OXV_LOG_FINGERPRINT_BYTES 51u /* with its NUL */
 
