@@ -8,26 +8,45 @@
 #define INTEGER_MAX ((UINT64_C(1) << 53) - 1)
 
 const char *const oxv_log_type_names[] = {
-    "log.genesis",    "log.epoch",
-    "log.recovery",   "log.read",
-    "log.export",     "service.start",
-    "service.stop",   "clock.step",
-    "vault.unseal",   "vault.lock",
-    "change.done",    "change.undone",
-    "seal.add",       "seal.remove",
-    "connection.add", "connection.remove",
-    "caller.add",     "caller.disable",
-    "caller.enable",  "caller.remove",
-    "grant.add",      "grant.remove",
-    "admin.add",      "admin.remove",
-    "sign",           "peer",
-    "frontend",       "admin",
-    "log.pending",    NULL,
+    "log.genesis",
+    "log.epoch",
+    "log.recovery",
+    "log.read",
+    "log.export",
+    "service.start",
+    "service.stop",
+    "clock.step",
+    "vault.unseal",
+    "vault.lock",
+    "change.done",
+    "change.undone",
+    "seal.add",
+    "seal.remove",
+    "connection.add",
+    "connection.remove",
+    "caller.add",
+    "caller.disable",
+    "caller.enable",
+    "caller.remove",
+    "grant.add",
+    "grant.remove",
+    "admin.add",
+    "admin.remove",
+    "sign",
+    "peer",
+    "frontend",
+    "admin",
+    "log.pending",
+    "token.add",
+    "token.remove",
+    "token.login",
+    "token.state",
+    "connection.move",
+    NULL,
 };
 
 static const char *const outcome_names[] = { "allowed", "denied", "failed", NULL };
 static const char *const purpose_names[] = { "show", "export", "follow", NULL };
-static const char *const format_names[] = { "jsonl", "csv", NULL };
 
 const char *
 oxv_log_purpose_name(enum oxv_log_purpose purpose)
@@ -88,10 +107,8 @@ set_purpose(struct oxv_log_query *q, struct oxv_view value)
 static bool
 set_format(struct oxv_log_query *q, struct oxv_view value)
 {
-    size_t index = index_of(format_names, value);
-
-    q->is_csv = index == 1;
-    return format_names[index] != NULL;
+    q->format = oxv_log_format_find(value);
+    return q->format != NULL;
 }
 
 static bool
@@ -129,7 +146,7 @@ static const char *const parameter_names[] = { [PURPOSE] = "purpose",
 
 static const char *const wanted[PARAMETER_END] = {
     [PURPOSE] = "show, export or follow",
-    [FORMAT] = "jsonl or csv",
+    [FORMAT] = "jsonl, csv, ocsf, ecs, cef, leef or rfc5424",
     [SINCE] = "an RFC 3339 time stamp or a date",
     [UNTIL] = "an RFC 3339 time stamp or a date",
     [CONNECTION] = "a name of at most 256 bytes",
@@ -193,7 +210,7 @@ oxv_log_query_parse(struct oxv_view query, struct oxv_log_query *out, struct oxv
 {
     uint8_t decoded[8192];
     struct oxv_writer scratch = oxv_writer(decoded, sizeof decoded);
-    struct oxv_log_query q = { 0 };
+    struct oxv_log_query q = { .format = oxv_log_format_find(oxv_view(NULL, 0)) };
     struct oxv_reader r = oxv_reader(query);
     struct oxv_query_part part;
     unsigned seen = 0;

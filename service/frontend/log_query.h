@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+#include "service/frontend/log_format.h"
 
 #define OXV_LOG_NAME_MAX_BYTES 256u
 
@@ -17,7 +18,7 @@ struct oxv_log_name {
 
 struct oxv_log_query {
     enum oxv_log_purpose purpose;
-    bool is_csv;
+    const struct oxv_log_format *format;
     char since[OXV_TIMESTAMP_BYTES]; /* "": from the beginning; as entries write their time */
     char until[OXV_TIMESTAMP_BYTES]; /* "": no end; entries of this moment are not included */
     struct oxv_log_name connection;

@@ -6,15 +6,11 @@
 
 #include "base/io.h"
 #include "service/frontend/calls.h"
-#include "service/frontend/log_csv.h"
 #include "service/frontend/log_line.h"
 #include "service/frontend/log_query.h"
 #include "service/frontend/peer.h"
 #include "service/frontend/problem.h"
 #include "service/frontend/reply.h"
-
-/* A row of CSV: each byte of a line may become two, each column has quotes and a comma. */
-#define ROW_MAX_BYTES (2u * OXV_LOG_LINE_MAX_BYTES + 1024u)
 
 enum phase {
     PHASE_OPENING,
@@ -99,7 +95,7 @@ oxv_stream_begin(struct oxv_peer *p, struct oxv_view query, struct oxv_err *err)
     f->stream_count++;
     struct oxv_msg_log_read message = {
         .purpose = oxv_view_text(oxv_log_purpose_name(parsed.purpose)),
-        .format = oxv_view_text(parsed.is_csv ? "csv" : "jsonl"),
+        .format = oxv_view_text(parsed.format->name),
     };
 
     st = ask_keeper(p, OXV_MSG_LOG_READ, &oxv_msg_log_read_shape, &message);
@@ -128,9 +124,9 @@ begin_answer(struct oxv_peer *p)
     struct oxv_writer w = oxv_writer(p->frontend->scratch, OXV_SCRATCH_BYTES);
 
     s->has_begun = true;
-    oxv_reply_stream_begin(p, s->query.is_csv ? "text/csv" : "application/jsonl");
-    if (s->query.is_csv && p->state != OXV_PEER_DEAD) {
-        oxv_log_csv_header(&w);
+    oxv_reply_stream_begin(p, s->query.format->media_type);
+    if (s->query.format->begin != NULL && p->state != OXV_PEER_DEAD) {
+        s->query.format->begin(&w);
         oxv_reply_stream_piece(p, oxv_view(w.data, w.len));
     }
 }
@@ -229,12 +225,7 @@ take_entry(struct oxv_log_stream *s, struct oxv_view line, struct piece *piece)
     if (s->phase == PHASE_COUNTING || s->matches <= s->skip) {
         return OXV_OK;
     }
-    if (s->query.is_csv) {
-        return oxv_log_csv_row(&piece->out, line);
-    }
-    oxv_write_view(&piece->out, line);
-    oxv_write_u8(&piece->out, '\n');
-    return OXV_OK;
+    return oxv_log_format_record(s->query.format, &piece->out, line);
 }
 
 /* Lines of the segment, from its offset on. OXV_E_FORMAT where they are not lines of a log. */
@@ -242,7 +233,7 @@ static enum oxv_status
 take_lines(struct oxv_log_stream *s, struct oxv_view lines, struct piece *piece)
 {
     while (lines.len > 0 && s->index < s->size &&
-           piece->out.max - piece->out.len >= ROW_MAX_BYTES) {
+           piece->out.max - piece->out.len >= OXV_LOG_RECORD_MAX_BYTES) {
         size_t len = oxv_view_find(lines, '\n');
         struct oxv_view line = oxv_view_slice(lines, 0, len);
         enum oxv_status st = OXV_OK;
