@@ -329,9 +329,11 @@ become_ready(struct oxv_keeper *k, struct oxv_helper *h)
     }
     oxv_secret_freep(&h->typed_pin); /* it came while another one was tried */
     h->loaded_after = 0;
-    /* After a failure only a key that loads tells that it is well again. */
+    /* After a failure only a key that loads tells that it is well again: so each has to. */
     if (!h->is_open_circuit || !has_connections(k, h)) {
         close_circuit(k, h);
+    } else {
+        oxv_token_keys_unload(h, 0);
     }
     tell_waiters(k, h, OXV_TOKEN_FINE);
     oxv_token_jobs_resume(k, h);
