@@ -1,17 +1,12 @@
 /* log verify: offline, with a key that came another way than the log did. */
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/io.h"
 #include "base/text.h"
-#include "cli/command.h"
 #include "cli/escape.h"
-#include "include/oxvault/verify.h"
+#include "cli/log_files.h"
 
-#define KEY_MAX_BYTES    1024u
 #define REPORT_MAX_BYTES 65536u
 
 static const char key_from_folder[] = "key taken from the log itself: a replaced log would pass";
@@ -42,18 +37,21 @@ write_number_member(struct oxv_writer *w, const char *name, uint64_t value)
 }
 
 static void
-print_finding(const struct oxv_cli *cli, const struct oxv_verify_finding *finding)
+print_finding(const struct oxv_cli *cli, const struct oxv_log_finding *finding)
 {
     (void)printf("%sentry %llu%s, ", oxv_cli_red(cli), (unsigned long long)finding->entry,
                  oxv_cli_plain(cli));
     oxv_escape_print(stdout, oxv_view_text(finding->file));
-    (void)printf(" byte %llu: ", (unsigned long long)finding->offset);
+    if (!oxv_view_has_prefix(oxv_view_text(finding->code), "checkpoint_")) {
+        (void)printf(" byte %llu", (unsigned long long)finding->offset);
+    }
+    (void)fputs(": ", stdout);
     oxv_escape_print(stdout, oxv_view_text(finding->reason));
     (void)printf(" (%s)\n", finding->code);
 }
 
 static void
-found(void *context, const struct oxv_verify_finding *finding)
+found(void *context, const struct oxv_log_finding *finding)
 {
     struct report *report = context;
     struct oxv_writer *w = &report->findings;
@@ -75,27 +73,6 @@ found(void *context, const struct oxv_verify_finding *finding)
     oxv_write_u8(w, '}');
 }
 
-static enum oxv_exit
-read_key(const struct oxv_cli *cli, const char *path, char out[KEY_MAX_BYTES + 1])
-{
-    struct oxv_err err = { 0 };
-    size_t len = 0;
-    OXV_AUTO(oxv_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0) {
-        (void)oxv_fail_errno(&err, "cannot open the key %s", path);
-        return oxv_cli_err(cli, &err);
-    }
-    if (oxv_read_to_end(fd, out, KEY_MAX_BYTES, &len) != OXV_OK || memchr(out, 0, len) != NULL) {
-        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "%s is no key of a log", path);
-    }
-    while (len > 0 && (out[len - 1] == '\n' || out[len - 1] == '\r')) {
-        len--;
-    }
-    out[len] = '\0';
-    return OXV_EXIT_DONE;
-}
-
 /* Does the key lie in the folder that it is to judge? */
 static bool
 is_inside(const char *folder, const char *key)
@@ -111,23 +88,44 @@ is_inside(const char *folder, const char *key)
     return inside;
 }
 
-static const char *
-verdict_word(enum oxv_verify_code code)
+/* The verdict, and what it was reached with. */
+struct judged {
+    const struct oxv_log_verdict *verdict;
+    bool is_intact;
+    size_t saved; /* checkpoints that were given */
+    bool own_key;
+};
+
+static void
+write_not_checked(struct oxv_writer *w, const struct judged *judged)
 {
-    return code == OXV_VERIFY_OK ? "intact" : "faulty";
+    oxv_write_text(w, ",\"not_checked\":[");
+    oxv_write_text(w, judged->verdict->heads == 0 ? "\"saved_checkpoint\"," : "");
+    oxv_write_text(w, "\"witness\"]");
 }
 
 static void
-print_json(const struct report *report, const struct oxv_verify_verdict *verdict,
-           enum oxv_verify_code code, bool own_key)
+write_times(struct oxv_writer *w, const struct oxv_log_verdict *verdict)
+{
+    char time[OXV_TIMESTAMP_BYTES];
+
+    oxv_format_timestamp(verdict->first_time_us, time);
+    write_text_member(w, "first_time", verdict->entries > 0 ? time : "");
+    oxv_write_u8(w, ',');
+    oxv_format_timestamp(verdict->last_time_us, time);
+    write_text_member(w, "last_time", verdict->entries > 0 ? time : "");
+}
+
+static void
+print_json(const struct report *report, const struct judged *judged)
 {
     static uint8_t buffer[REPORT_MAX_BYTES + 4096];
+    const struct oxv_log_verdict *verdict = judged->verdict;
     struct oxv_writer w = oxv_writer(buffer, sizeof buffer);
-    char time[OXV_TIMESTAMP_BYTES];
     struct oxv_view text;
 
     oxv_write_u8(&w, '{');
-    write_text_member(&w, "verdict", verdict_word(code));
+    write_text_member(&w, "verdict", judged->is_intact ? "intact" : "faulty");
     oxv_write_text(&w, ",\"findings\":[");
     oxv_write_view(&w, oxv_view(report->findings.data, report->findings.len));
     oxv_write_text(&w, "],");
@@ -141,33 +139,70 @@ print_json(const struct report *report, const struct oxv_verify_verdict *verdict
     oxv_write_text(&w, ",\"root\":\"");
     oxv_write_base64(&w, oxv_view(verdict->root, sizeof verdict->root));
     oxv_write_text(&w, "\",");
-    oxv_format_timestamp(verdict->first_time_us, time);
-    write_text_member(&w, "first_time", verdict->entries > 0 ? time : "");
-    oxv_write_u8(&w, ',');
-    oxv_format_timestamp(verdict->last_time_us, time);
-    write_text_member(&w, "last_time", verdict->entries > 0 ? time : "");
+    write_times(&w, verdict);
     oxv_write_text(&w, ",\"writer_active\":");
-    oxv_write_text(&w, verdict->writer_active != 0 ? "true" : "false");
+    oxv_write_text(&w, verdict->writer_active ? "true," : "false,");
+    write_number_member(&w, "checkpoints", verdict->heads);
+    oxv_write_u8(&w, ',');
+    write_number_member(&w, "compared_up_to", verdict->head_size);
+    write_not_checked(&w, judged);
     oxv_write_text(&w, ",\"key_from_log\":");
-    oxv_write_text(&w, own_key ? "true}\n" : "false}\n");
+    oxv_write_text(&w, judged->own_key ? "true}\n" : "false}\n");
     if (oxv_writer_finish(&w, &text) == OXV_OK) {
         oxv_cli_print(text);
     }
 }
 
 static void
-print_verdict(const struct oxv_cli *cli, const struct oxv_verify_verdict *verdict,
-              enum oxv_verify_code code, bool own_key)
+print_headline(const struct oxv_cli *cli, const struct judged *judged)
 {
-    char first[OXV_TIMESTAMP_BYTES];
-    char last[OXV_TIMESTAMP_BYTES];
+    const struct oxv_log_verdict *verdict = judged->verdict;
+    bool only_saved = verdict->findings == judged->saved - verdict->heads;
 
-    if (code == OXV_VERIFY_OK) {
+    if (judged->is_intact) {
         (void)printf("%sThe log is intact.%s\n", oxv_cli_green(cli), oxv_cli_plain(cli));
+    } else if (only_saved) {
+        (void)printf("%sThe log is NOT the one that was seen before:%s it agrees with itself, and "
+                     "lacks a checkpoint that was kept.\n",
+                     oxv_cli_red(cli), oxv_cli_plain(cli));
     } else {
         (void)printf("%sThe log is NOT what was written.%s Nothing from there on counts.\n",
                      oxv_cli_red(cli), oxv_cli_plain(cli));
     }
+}
+
+/* What an auditor must know the verdict does not cover. */
+static void
+print_limits(const struct oxv_cli *cli, const struct judged *judged)
+{
+    const struct oxv_log_verdict *verdict = judged->verdict;
+
+    if (verdict->heads > 0) {
+        (void)printf("It contains %s, up to entry %llu.\n",
+                     judged->saved == 1                ? "the checkpoint that was kept"
+                     : verdict->heads == judged->saved ? "all checkpoints that were kept"
+                                                       : "some of the checkpoints that were kept",
+                     (unsigned long long)(verdict->head_size - 1));
+        (void)puts("NOT checked: whether entries behind that were cut off or exchanged by one who "
+                   "holds the current key, as no witness was asked.");
+    } else {
+        (void)puts("NOT checked: whether entries at the end were cut off or exchanged by one who "
+                   "holds the current key, as there is no saved checkpoint (--checkpoint) and no "
+                   "witness was asked.");
+    }
+    if (judged->own_key) {
+        (void)printf("%s%s%s\n", oxv_cli_yellow(cli), key_from_folder, oxv_cli_plain(cli));
+    }
+}
+
+static void
+print_verdict(const struct oxv_cli *cli, const struct judged *judged)
+{
+    const struct oxv_log_verdict *verdict = judged->verdict;
+    char first[OXV_TIMESTAMP_BYTES];
+    char last[OXV_TIMESTAMP_BYTES];
+
+    print_headline(cli, judged);
     (void)printf("%llu entries under %llu signatures were checked",
                  (unsigned long long)verdict->entries, (unsigned long long)verdict->commits);
     if (verdict->entries > 0) {
@@ -181,30 +216,45 @@ print_verdict(const struct oxv_cli *cli, const struct oxv_verify_verdict *verdic
         oxv_escape_print(stdout, oxv_view_text(verdict->origin));
         (void)putchar('\n');
     }
-    if (verdict->writer_active != 0) {
+    if (verdict->writer_active) {
         (void)puts("A service has this log open; what it is writing right now was left out.");
     }
-    if (own_key) {
-        (void)printf("%s%s%s\n", oxv_cli_yellow(cli), key_from_folder, oxv_cli_plain(cli));
+    print_limits(cli, judged);
+}
+
+/* The checkpoints that were given, read whole. */
+struct saved_files {
+    size_t count;
+    struct oxv_log_file files[OXV_LOG_SAVED_MAX];
+};
+
+static void
+saved_files_done(struct saved_files *saved)
+{
+    for (size_t i = 0; i < saved->count; i++) {
+        oxv_log_file_done(&saved->files[i]);
     }
 }
 
 static enum oxv_exit
-exit_of(enum oxv_verify_code code)
+read_saved(const struct oxv_cli *cli, struct saved_files *saved, struct oxv_log_verify_cfg *cfg)
 {
-    switch (code) {
-    case OXV_VERIFY_OK:
-        return OXV_EXIT_DONE;
-    case OXV_VERIFY_FOUND:
-        return OXV_EXIT_VERIFY;
-    case OXV_VERIFY_NOT_FOUND:
-        return OXV_EXIT_NOT_FOUND;
-    case OXV_VERIFY_BAD_KEY:
-    case OXV_VERIFY_UNREADABLE:
-    case OXV_VERIFY_FAILED:
-        return OXV_EXIT_FAILED;
+    const char *path;
+    size_t at = 0;
+
+    while ((path = oxv_cli_option_next(cli, "checkpoint", &at)) != NULL) {
+        if (saved->count == OXV_LOG_SAVED_MAX) {
+            return oxv_cli_usage(cli, "at most %u checkpoints at a time", OXV_LOG_SAVED_MAX);
+        }
+        enum oxv_exit code = oxv_log_file_read(cli, path, &saved->files[saved->count]);
+
+        if (code != OXV_EXIT_DONE) {
+            return code;
+        }
+        cfg->saved[saved->count] = oxv_log_file_view(&saved->files[saved->count]);
+        cfg->saved_count = ++saved->count;
     }
-    return OXV_EXIT_FAILED;
+    return OXV_EXIT_DONE;
 }
 
 static enum oxv_exit
@@ -212,28 +262,38 @@ verify(const struct oxv_cli *cli, const char *folder, const char *key_path)
 {
     static uint8_t findings[REPORT_MAX_BYTES];
     struct report report = { .cli = cli, .findings = oxv_writer(findings, sizeof findings) };
-    struct oxv_verify_verdict verdict;
-    char key[KEY_MAX_BYTES + 1];
-    bool own_key = is_inside(folder, key_path);
-    enum oxv_exit code = read_key(cli, key_path, key);
+    OXV_AUTO(saved_files_done) struct saved_files saved = { .count = 0 };
+    struct oxv_log_verify_cfg cfg = { .found = found, .ctx = &report };
+    struct oxv_log_verdict verdict = { .entries = 0 };
+    char key[OXV_LOG_VKEY_MAX_BYTES];
+    struct oxv_writer w = oxv_writer(key, sizeof key);
+    struct oxv_vkey vkey;
+    struct oxv_err err = { 0 };
+    enum oxv_exit code = oxv_log_file_key(cli, key_path, &vkey);
 
+    code = code == OXV_EXIT_DONE ? read_saved(cli, &saved, &cfg) : code;
     if (code != OXV_EXIT_DONE) {
         return code;
     }
-    enum oxv_verify_code result = oxv_verify_log(folder, key, found, &report, &verdict);
+    oxv_vkey_write(&w, &vkey);
+    cfg.vkey = oxv_view(key, w.len);
+    enum oxv_status st = oxv_log_verify_with(folder, &cfg, &verdict, &err);
 
-    code = exit_of(result);
-    if (result > OXV_VERIFY_FOUND) {
-        return oxv_cli_fail(cli, code, "%s",
-                            verdict.detail[0] == '\0' ? "the log cannot be checked"
-                                                      : verdict.detail);
+    if (st != OXV_OK && st != OXV_E_FORGED) {
+        return oxv_cli_fail(cli, st == OXV_E_NOT_FOUND ? OXV_EXIT_NOT_FOUND : OXV_EXIT_FAILED, "%s",
+                            err.text);
     }
+    struct judged judged = { .verdict = &verdict,
+                             .is_intact = st == OXV_OK,
+                             .saved = saved.count,
+                             .own_key = is_inside(folder, key_path) };
+
     if (cli->json) {
-        print_json(&report, &verdict, result, own_key);
+        print_json(&report, &judged);
     } else {
-        print_verdict(cli, &verdict, result, own_key);
+        print_verdict(cli, &judged);
     }
-    return code;
+    return st == OXV_OK ? OXV_EXIT_DONE : OXV_EXIT_VERIFY;
 }
 
 enum oxv_exit
@@ -241,12 +301,19 @@ oxv_cmd_log_verify(struct oxv_cli *cli)
 {
     const char *folder = oxv_cli_option(cli, "log");
     const char *key = oxv_cli_option(cli, "key");
+    const char *proof = oxv_cli_option(cli, "proof");
     char default_folder[PATH_MAX];
 
     if (key == NULL) {
         return oxv_cli_usage(cli, "--key is needed: the log's first key as `oxvault init` printed "
                                   "it (log/genesis.vkey is a copy that the log's holder can "
                                   "replace)");
+    }
+    if (proof != NULL) {
+        return oxv_log_verify_proof(cli, proof, key);
+    }
+    if (oxv_cli_option(cli, "entry") != NULL) {
+        return oxv_cli_usage(cli, "--entry goes with --proof");
     }
     if (folder == NULL) {
         if (oxv_format(default_folder, sizeof default_folder, "%s/log", cli->dir) != OXV_OK) {

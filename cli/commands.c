@@ -202,6 +202,9 @@ static const struct oxv_option log_export_options[] = {
 static const struct oxv_option log_verify_options[] = {
     { "log", 0, false, "DIR", "the log folder, or a copy (default: log/ of the vault)" },
     { "key", 0, false, "FILE", "the log's first key, as kept by the auditor" },
+    { "checkpoint", 0, true, "FILE", "a checkpoint kept from earlier, which the log must contain" },
+    { "proof", 0, false, "FILE", "check this proof instead of a folder" },
+    { "entry", 0, false, "FILE", "with --proof: the entry it is about, where that is not in it" },
     { 0 },
 };
 static const struct oxv_option help_options[] = {
@@ -296,9 +299,10 @@ const struct oxv_command oxv_commands[] = {
       oxv_cmd_log_follow },
     { "log export", "", 0, 0, "write entries of the access log to a file", NULL, log_export_options,
       oxv_cmd_log_export },
-    { "log verify", "", 0, 0, "check a log folder offline",
+    { "log verify", "", 0, 0, "check a log folder, or one proof, offline",
       "Exit code 6 where something is wrong, with entry and byte. A key from inside the folder\n"
-      "proves only that the folder agrees with itself.",
+      "proves only that the folder agrees with itself. Cutting off the end is only seen with a\n"
+      "--checkpoint from before.",
       log_verify_options, oxv_cmd_log_verify },
     { "help", "[COMMAND]", 0, 2, "show help", NULL, help_options, oxv_cmd_help },
     { "version", "", 0, 0, "show the version", NULL, NULL, oxv_cmd_version },

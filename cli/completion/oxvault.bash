@@ -12,7 +12,7 @@ _oxvault()
             compopt -o filenames
             return
             ;;
-        --*file | --output | -o | --key | --module)
+        --*file | --output | -o | --key | --module | --checkpoint | --proof | --entry)
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             compopt -o filenames
             return
