@@ -76,6 +76,11 @@ static const struct oxv_endpoint endpoints[] = {
     GET_WITH(A "connections/{name}", ADMIN, OXV_MSG_ADMIN_CONNECTION, name),
     POST("connections", OXV_MSG_ADMIN_CONNECTION_ADD, named_box),
     DELETE("connections/{name}", OXV_MSG_ADMIN_CONNECTION_REMOVE, name),
+    POST("connections/{name}/move", OXV_MSG_ADMIN_CONNECTION_MOVE, named_box),
+    BARE("GET", A "tokens", ADMIN, OXV_MSG_TOKENS),
+    POST("tokens", OXV_MSG_TOKEN_ADD, box),
+    POST("tokens/login", OXV_MSG_TOKEN_LOGIN, box),
+    DELETE("tokens/{id}", OXV_MSG_TOKEN_REMOVE, id),
     POST("imports", OXV_MSG_IMPORT_BEGIN, empty),
     POST("imports/{session}/chunks", OXV_MSG_IMPORT_CHUNK, import_chunk),
     POST("imports/{session}/commit", OXV_MSG_IMPORT_COMMIT, import_commit),
@@ -166,6 +171,18 @@ split_query(struct oxv_view target, struct oxv_route *route)
     return oxv_view_slice(target, 0, mark);
 }
 
+/* Is this path written as it stands? Then no parameter of another one stands for its last part. */
+static bool
+is_literal(enum oxv_door door, struct oxv_view path)
+{
+    for (size_t i = 0; i < ENDPOINT_COUNT; i++) {
+        if ((endpoints[i].doors & 1u << door) != 0 && oxv_view_is(path, endpoints[i].path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum oxv_status
 oxv_route_find(enum oxv_door door, struct oxv_view method, struct oxv_view target,
                struct oxv_route *out, char allow[OXV_ALLOW_MAX_BYTES])
@@ -173,11 +190,13 @@ oxv_route_find(enum oxv_door door, struct oxv_view method, struct oxv_view targe
     struct oxv_route route = { 0 };
     struct oxv_view path = split_query(target, &route);
     struct oxv_writer w = oxv_writer(allow, OXV_ALLOW_MAX_BYTES - 1);
+    bool literal = is_literal(door, path);
 
     for (size_t i = 0; i < ENDPOINT_COUNT; i++) {
         const struct oxv_endpoint *e = &endpoints[i];
 
-        if ((e->doors & 1u << door) == 0 || !match_path(e->path, path, &route)) {
+        if ((e->doors & 1u << door) == 0 || (literal && !oxv_view_is(path, e->path)) ||
+            !match_path(e->path, path, &route)) {
             continue;
         }
         if (oxv_view_is(method, e->method)) {

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft202012Validator, RefResolver
-from support import boxes, process
+from support import boxes, process, wire
 from support.door import Answer, Door
 from support.service import Service
+from support.token_service import TokenService
+from support.tokens import SoftHsm
 
 TOP = Path(__file__).resolve().parent.parent.parent
 SPEC = yaml.safe_load((TOP / "docs/openapi.yaml").read_text(encoding="utf-8"))
@@ -134,6 +136,22 @@ class World:
     def connection_box(self, name):
         return {"name": name, "box": self.box(boxes.CONNECTION_ADD, boxes.connection(name))}
 
+    def token_box(self):
+        """Without a pair: its keys are objects, which takes less time."""
+        payload = wire.fields((1, self.service.module), (2, self.service.token.uri), (5, 1))
+        return {"box": self.box(boxes.TOKEN_ADD, payload)}
+
+    def login_box(self, row):
+        payload = wire.fields((1, row), (2, self.service.token.pin))
+        return {"box": self.box(boxes.TOKEN_LOGIN, payload)}
+
+    def move_box(self, name, row=None):
+        key_id = secrets.token_bytes(16)
+        place = (wire.TOKEN, row, key_id) if row else None
+        secret = (boxes.signing_key(), boxes.check_value(key_id)) if row else None
+        payload = boxes.connection(name, place=place, secret=secret)
+        return {"box": self.box(boxes.CONNECTION_MOVE, payload)}
+
     def seal_box(self):
         key = self.service.secret_file.read_bytes()
         return {"box": self.box(boxes.SEAL_ADD, boxes.seal_add(1, key, secrets.token_bytes(32)))}
@@ -160,11 +178,12 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(build):
-    service = Service(build)
-    service.init()
-    service.start()
-    yield World(service)
-    service.remove()
+    with SoftHsm() as token:
+        service = TokenService(build, token, seal="keyfile")
+        service.init()
+        service.start()
+        yield World(service)
+        service.remove()
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +325,50 @@ def grants_of_one(w):
     return answer
 
 
+def with_a_token(run):
+    """The answer of run(world, row): a token is there meanwhile."""
+
+    def both(w):
+        added = w.call("addToken", body=w.token_box())
+        assert added.status == 200, added
+        assert w.call("addToken", body=w.token_box()).json == {**added.json, "added": False}
+        row = added.json["id"]
+        try:
+            answer = run(w, row)
+        finally:
+            gone = w.call("removeToken", f"/v1/admin/tokens/{row}")
+        assert gone.status == 200, gone
+        return {"add": added, "remove": gone}.get(answer, answer)
+
+    return both
+
+
+def move_in_and_out(w, row):
+    path = "/v1/admin/connections/moved/move"
+    assert w.call("addConnection", body=w.connection_box("moved")).status == 200
+    there = w.call("moveConnection", path, w.move_box("moved", row))
+    assert there.status == 200, there
+    shown = w.call("getAnyConnection", "/v1/admin/connections/moved").json
+    assert shown["key"] == "in token" and shown["key_token"] == row
+    back = w.call("moveConnection", path, w.move_box("moved"))
+    assert w.call("removeConnection", "/v1/admin/connections/moved").status == 200
+    return back
+
+
+def list_with_status(w, row):
+    answer = w.call("listTokens")
+    assert [t["id"] for t in answer.json["tokens"]] == [row]
+    assert [t["state"] for t in w.call("status").json["tokens"]] == ["ready"]
+    return answer
+
+
 GOOD = {
+    "listTokens": with_a_token(list_with_status),
+    "addToken": with_a_token(lambda w, row: "add"),
+    "removeToken": with_a_token(lambda w, row: "remove"),
+    "loginToken": with_a_token(lambda w, row: w.call(
+        "loginToken", body=w.login_box(row))),
+    "moveConnection": with_a_token(move_in_and_out),
     "signOauth1": lambda w: w.call("signOauth1", body={**SIGN, "method": "POST",
                                                        "form": [["a", "1"], ["a", "é"]]}),
     "signTokenPassport": lambda w: w.call("signTokenPassport", body={
@@ -367,6 +429,12 @@ def body_for(w, operation):
         return w.connection_box("acme")
     if operation.id == "addSeal":
         return w.seal_box()
+    if operation.id == "addToken":
+        return w.token_box()
+    if operation.id == "loginToken":
+        return w.login_box(999999)
+    if operation.id == "moveConnection":
+        return w.move_box("acme")
     if operation.id in ("importChunk", "unseal"):
         return {"box": "AAAA"}
     return {
@@ -477,7 +545,7 @@ def while_sealed(sealed_service, operation):
 
 
 def body_for_sealed(operation):
-    if operation.id in ("addConnection", "addSeal"):
+    if operation.id in ("addConnection", "addSeal", "addToken", "loginToken", "moveConnection"):
         return {"box": "AAAA", **({"name": "x"} if operation.id == "addConnection" else {})}
     return body_for(None, operation)
 
@@ -493,6 +561,17 @@ def rate_used_up(body):
 
 def import_of_a_known_name(w, operation):
     return w.send_chunk(w.begin(), 1, "acme")
+
+
+def remove_a_token_during_an_import(w, operation):
+    def run(w, row):
+        started = w.begin()
+        try:
+            return w.call(operation.id, f"/v1/admin/tokens/{row}")
+        finally:
+            w.end_import(started)
+
+    return with_a_token(run)(w)
 
 
 def wrong_seal_to_add(w, operation):
@@ -513,6 +592,7 @@ OTHERS = {
     ("signTokenPassport", 429): rate_used_up({}),
     ("signConnectPassword", 429): rate_used_up({}),
     ("addSeal", 403): wrong_seal_to_add,
+    ("removeToken", 409): remove_a_token_during_an_import,
     ("importChunk", 409): import_of_a_known_name,
     ("addGrant", 404): lambda w, o: w.call(o.id, body={
         "caller": "nobody", "connection": "acme", "kinds": ["connect-password"]}),
