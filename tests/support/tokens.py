@@ -260,15 +260,20 @@ class Tpm:
     def stop(self, orderly=True):
         """
         Both end; what was loaded is lost. A TPM that is not shut down in order counts that itself
-        as a failure at its next start.
+        as a failure at its next start: so the way to it is cut first, whoever is using it.
         """
-        if orderly and self.abrmd is not None:
-            self.tool("tpm2_shutdown", "--clear")
-        for one in (self.abrmd, self.swtpm):
-            if one is not None:
-                one.kill()
-                one.wait()
+        self._end(self.abrmd)
+        if orderly and self.swtpm is not None:
+            direct = f"swtpm:host=127.0.0.1,port={self.port}"
+            self.tool("tpm2_shutdown", "--clear", "--tcti", direct)
+        self._end(self.swtpm)
         self.abrmd = self.swtpm = None
+
+    @staticmethod
+    def _end(child):
+        if child is not None:
+            child.kill()
+            child.wait()
 
     def tool(self, *command):
         done = subprocess.run(list(map(str, command)), env=self.tools, check=False,
