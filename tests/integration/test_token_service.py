@@ -1,10 +1,12 @@
 """A whole service with a token: the exact commands of issue 3, and a token that goes and comes."""
 
+import hashlib
 import os
 import pwd
 import shutil
 import signal
 import time
+from urllib.parse import quote
 
 import pytest
 from support import oauth
@@ -13,7 +15,7 @@ from support.load import Load, not_in_log
 from support.process import process, wait_until
 from support.service import StartFailed, private_file
 from support.token_service import LoginCounter, TokenService
-from support.tokens import SoftHsm
+from support.tokens import SoftHsm, Tpm
 
 BACK_SECONDS = 40.0  # the back-off ends at 30 s, with jitter
 # A token that cannot unwrap: its keys are objects of the token, and go when it goes.
@@ -235,6 +237,59 @@ def test_without_its_token_the_service_does_not_start_and_says_why(make_token_se
     service.token.move_back()
     service.start()
     assert service.stop() == 0
+
+
+# ---- a TPM ----
+
+
+def key_of_hmac_sha256(credentials):
+    """K0: what the vendor's tool is to import."""
+    key = f"{quote(credentials.consumer_secret, safe='')}&{quote(credentials.token_secret, safe='')}"
+    assert len(key) > 64
+    return hashlib.sha256(key.encode()).digest()
+
+
+@pytest.fixture
+def tpm():
+    with Tpm() as made:
+        yield made
+
+
+def test_a_tpm_that_was_restarted_is_used_again(make_token_service, tpm, loads):
+    key_id = tpm.import_hmac(key_of_hmac_sha256(A1), "oauth-k0")
+    service = furnish(up(make_token_service(tpm)), "--key-id", key_id.hex())
+    assert key_of(service, "hsm1")["key_form"] == "pre-provisioned"
+    objects = tpm.objects()
+    in_token, in_vault = loads(service, "hsm1"), loads(service, "acme")
+    in_token.wait_for(20)
+    tpm.stop()
+    wait_until(lambda: in_token.refused["token_unavailable"] > 3, 30, "token_unavailable")
+    in_vault.wait_for(200)
+    tpm.start()
+    restarted = time.monotonic()
+    in_token.wait_for_one_asked_after(restarted, BACK_SECONDS)
+    in_token.wait_for(20)
+    nothing_is_lost(service, in_token, in_vault)
+    answer = service.sign_oauth1(EMPLOYEE_URL, connection="hsm1")
+    assert oauth.verifies(answer.json["authorization"], "GET", EMPLOYEE_URL, A1.secrets)
+    assert tpm.lockout_counter() == 0
+    assert tpm.objects() == objects
+
+
+def test_a_wrong_pin_costs_a_tpm_one_try_over_three_starts(make_token_service, tpm):
+    service = make_token_service(tpm)
+    service.init()
+    assert tpm.lockout_counter() == 0
+    right, service.pin_file = service.pin_file, wrong_pin(service)
+    for _ in range(3):
+        with pytest.raises(StartFailed) as failed:
+            service.start()
+        assert failed.value.code == 4
+    assert tpm.lockout_counter() == 1
+    service.pin_file = right
+    service.start()
+    assert service.stop() == 0
+    assert tpm.lockout_counter() == 1
 
 
 # ---- PINs ----
