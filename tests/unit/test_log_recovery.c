@@ -24,24 +24,6 @@ make_groups(const struct log_fixture *f)
 }
 
 static void
-forget_torn(const struct log_fixture *f)
-{
-    char path[96];
-
-    (void)snprintf(path, sizeof path, "%s/log/torn", f->path);
-    if (is_there(f->fd, "log/torn")) {
-        remove_tree(path);
-    }
-}
-
-static void
-put_segment(const struct log_fixture *f, const uint8_t *bytes, size_t len)
-{
-    write_whole(f->fd, TEST_SEGMENT, oxv_view(bytes, len));
-    forget_torn(f);
-}
-
-static void
 every_cut_but_one_after_a_commit_is_put_aside_and_logged(void **state)
 {
     struct log_fixture *f = *state;

@@ -264,6 +264,24 @@ must_verify(const struct log_fixture *f)
     assert_int_equal(st, OXV_OK);
 }
 
+static inline void
+forget_torn(const struct log_fixture *f)
+{
+    char path[96];
+
+    (void)snprintf(path, sizeof path, "%s/log/torn", f->path);
+    if (is_there(f->fd, "log/torn")) {
+        remove_tree(path);
+    }
+}
+
+static inline void
+put_segment(const struct log_fixture *f, const uint8_t *bytes, size_t len)
+{
+    write_whole(f->fd, TEST_SEGMENT, oxv_view(bytes, len));
+    forget_torn(f);
+}
+
 /* Offsets just after each commit line of a segment; returns how many. */
 static inline size_t
 commit_ends(const struct file_bytes *segment, size_t ends[], size_t max)
