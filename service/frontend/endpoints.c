@@ -98,6 +98,7 @@ static const struct oxv_endpoint endpoints[] = {
     DELETE("admins/{uid}", OXV_MSG_ADMIN_REMOVE, uid),
 
     BARE("GET", "/v1/audit/info", AUDIT, OXV_MSG_LOG_INFO),
+    BARE("GET", "/v1/audit/checkpoint", AUDIT, OXV_MSG_LOG_CHECKPOINT),
     { .method = "GET",
       .path = "/v1/audit/log",
       .doors = AUDIT,

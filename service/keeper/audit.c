@@ -49,6 +49,27 @@ oxv_audit_info(struct oxv_keeper *k, const struct oxv_request *request)
     oxv_answer_doc(k, &request->reply, &doc);
 }
 
+/* Of what is durable: the entry about this request is not yet in it. */
+void
+oxv_audit_checkpoint(struct oxv_keeper *k, const struct oxv_request *request)
+{
+    uint8_t note[OXV_LOG_CHECKPOINT_MAX_BYTES];
+    struct oxv_writer w = oxv_writer(note, sizeof note);
+    uint64_t index;
+
+    if (!log_read(k, request, OXV_ENTRY_LOG_READ, oxv_view_text("checkpoint"), &index)) {
+        return;
+    }
+    struct oxv_writer doc = oxv_answer_begin(k);
+
+    oxv_log_checkpoint(k->log, &w);
+    oxv_doc_object(&doc, NULL);
+    oxv_doc_text(&doc, "checkpoint", oxv_view(note, w.len));
+    oxv_doc_integer(&doc, "size", oxv_log_size(k->log));
+    oxv_doc_end(&doc);
+    oxv_answer_doc(k, &request->reply, &doc);
+}
+
 void
 oxv_audit_read(struct oxv_keeper *k, const struct oxv_request *request)
 {

@@ -9,6 +9,7 @@ void oxv_audit_read(struct oxv_keeper *k, const struct oxv_request *request);
 void oxv_audit_segment(struct oxv_keeper *k, const struct oxv_request *request);
 void oxv_audit_wait(struct oxv_keeper *k, const struct oxv_request *request);
 void oxv_audit_close(struct oxv_keeper *k, const struct oxv_request *request);
+void oxv_audit_checkpoint(struct oxv_keeper *k, const struct oxv_request *request);
 
 /* After a commit, and when time is up: answers the waits. */
 void oxv_audit_tick(struct oxv_keeper *k);

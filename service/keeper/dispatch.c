@@ -64,6 +64,7 @@ static const struct route routes[] = {
     { OXV_MSG_LOG_SEGMENT, AUDIT, false, &oxv_msg_log_segment_shape, oxv_audit_segment },
     { OXV_MSG_LOG_WAIT, AUDIT, false, &oxv_msg_log_wait_shape, oxv_audit_wait },
     { OXV_MSG_LOG_CLOSE, AUDIT, false, &oxv_msg_log_segment_shape, oxv_audit_close },
+    { OXV_MSG_LOG_CHECKPOINT, AUDIT, false, &oxv_msg_empty_shape, oxv_audit_checkpoint },
 };
 
 static const struct route *

@@ -61,11 +61,12 @@ enum oxv_message_type {
     OXV_MSG_ADMIN_CONNECTION_MOVE,   /* struct oxv_msg_named_box */
 
     /* frontend to keeper, audit door */
-    OXV_MSG_LOG_INFO = 80, /* -> DOC */
-    OXV_MSG_LOG_READ,      /* struct oxv_msg_log_read -> LOG_OPENED; this is what is logged */
-    OXV_MSG_LOG_SEGMENT,   /* struct oxv_msg_log_segment -> LOG_SEGMENT_FD or PROBLEM */
-    OXV_MSG_LOG_WAIT,      /* struct oxv_msg_log_wait -> LOG_SIZE, when the log has grown */
-    OXV_MSG_LOG_CLOSE,     /* struct oxv_msg_log_segment (read only), no answer */
+    OXV_MSG_LOG_INFO = 80,  /* -> DOC */
+    OXV_MSG_LOG_READ,       /* struct oxv_msg_log_read -> LOG_OPENED; this is what is logged */
+    OXV_MSG_LOG_SEGMENT,    /* struct oxv_msg_log_segment -> LOG_SEGMENT_FD or PROBLEM */
+    OXV_MSG_LOG_WAIT,       /* struct oxv_msg_log_wait -> LOG_SIZE, when the log has grown */
+    OXV_MSG_LOG_CLOSE,      /* struct oxv_msg_log_segment (read only), no answer */
+    OXV_MSG_LOG_CHECKPOINT, /* -> DOC */
 
     /* keeper to frontend */
     OXV_MSG_DOC = 128,      /* a document, doc.h */

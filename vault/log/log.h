@@ -11,10 +11,11 @@
 #include "base/secret.h"
 #include "vault/log/entry.h"
 
-#define OXV_LOG_SEGMENT_ENTRIES  65536u
-#define OXV_LOG_ORIGIN_MAX_BYTES 96u  /* "oxvault/<32 hex>/<32 hex>" and its NUL */
-#define OXV_LOG_VKEY_MAX_BYTES   200u /* "name+hash+key" and its NUL */
-#define OXV_LOG_WRAP_KEY_BYTES   32u
+#define OXV_LOG_SEGMENT_ENTRIES      65536u
+#define OXV_LOG_ORIGIN_MAX_BYTES     96u  /* "oxvault/<32 hex>/<32 hex>" and its NUL */
+#define OXV_LOG_VKEY_MAX_BYTES       200u /* "name+hash+key" and its NUL */
+#define OXV_LOG_WRAP_KEY_BYTES       32u
+#define OXV_LOG_CHECKPOINT_MAX_BYTES 512u
 
 struct oxv_log;
 
@@ -97,6 +98,11 @@ uint64_t oxv_log_commits(const struct oxv_log *log);
 const char *oxv_log_origin(const struct oxv_log *log);
 /* The head: RFC 6962 root over the committed entries. */
 void oxv_log_root(const struct oxv_log *log, uint8_t root[32]);
+/*
+ * Appends the head as a checkpoint, signed by the current epoch's key: a C2SP signed note of at
+ * most OXV_LOG_CHECKPOINT_MAX_BYTES.
+ */
+void oxv_log_checkpoint(const struct oxv_log *log, struct oxv_writer *w);
 
 /*
  * For readers: opens the segment that holds entry `index` read-only. *first is the index of its
