@@ -1,6 +1,7 @@
 oxv_unit_test(log_checkpoint oxv_log)
 oxv_unit_test(log_entry oxv_log)
 oxv_unit_test(log_epochs oxv_log)
+oxv_unit_test(log_lines oxv_log)
 oxv_unit_test(log_note oxv_log)
 oxv_unit_test(log_pending oxv_log)
 oxv_unit_test(log_proof oxv_log)
