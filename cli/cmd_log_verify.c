@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/escape.h"
 #include "cli/log_files.h"
+#include "cli/manifest.h"
 
 #define REPORT_MAX_BYTES 65536u
 
@@ -304,6 +305,9 @@ oxv_cmd_log_verify(struct oxv_cli *cli)
     const char *proof = oxv_cli_option(cli, "proof");
     char default_folder[PATH_MAX];
 
+    if (oxv_cli_option(cli, "manifest") != NULL) {
+        return oxv_manifest_verify(cli, oxv_cli_option(cli, "manifest"));
+    }
     if (key == NULL) {
         return oxv_cli_usage(cli, "--key is needed: the log's first key as `oxvault init` printed "
                                   "it (log/genesis.vkey is a copy that the log's holder can "

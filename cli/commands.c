@@ -195,7 +195,7 @@ static const struct oxv_option log_follow_options[] = {
 };
 static const struct oxv_option log_export_options[] = {
     LOG_FILTERS,
-    { "format", 0, false, "FORMAT", "jsonl (default) or csv" },
+    { "format", 0, false, "FORMAT", "jsonl (default), csv, ocsf, ecs, cef, leef or rfc5424" },
     { "output", 'o', false, "FILE", "write to this file (0600) instead of stdout" },
     { 0 },
 };
@@ -205,6 +205,7 @@ static const struct oxv_option log_verify_options[] = {
     { "checkpoint", 0, true, "FILE", "a checkpoint kept from earlier, which the log must contain" },
     { "proof", 0, false, "FILE", "check this proof instead of a folder" },
     { "entry", 0, false, "FILE", "with --proof: the entry it is about, where that is not in it" },
+    { "manifest", 0, false, "FILE", "check an export, by the manifest beside it" },
     { 0 },
 };
 static const struct oxv_option help_options[] = {
@@ -297,8 +298,10 @@ const struct oxv_command oxv_commands[] = {
       oxv_cmd_log_show },
     { "log follow", "", 0, 0, "show entries as they are written", NULL, log_follow_options,
       oxv_cmd_log_follow },
-    { "log export", "", 0, 0, "write entries of the access log to a file", NULL, log_export_options,
-      oxv_cmd_log_export },
+    { "log export", "", 0, 0, "write entries of the access log to a file",
+      "Every format is one record a line. Beside FILE a manifest is written, FILE.manifest.json, that\n"
+      "log verify --manifest checks.",
+      log_export_options, oxv_cmd_log_export },
     { "log verify", "", 0, 0, "check a log folder, or one proof, offline",
       "Exit code 6 where something is wrong, with entry and byte. A key from inside the folder\n"
       "proves only that the folder agrees with itself. Cutting off the end is only seen with a\n"

@@ -12,7 +12,7 @@ _oxvault()
             compopt -o filenames
             return
             ;;
-        --*file | --output | -o | --key | --module | --checkpoint | --proof | --entry)
+        --*file | --manifest | --output | -o | --key | --module | --checkpoint | --proof | --entry)
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             compopt -o filenames
             return
@@ -22,7 +22,7 @@ _oxvault()
             return
             ;;
         --format)
-            mapfile -t COMPREPLY < <(compgen -W 'jsonl csv' -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W 'jsonl csv ocsf ecs cef leef rfc5424' -- "$current")
             return
             ;;
         --outcome)

@@ -3,6 +3,7 @@
 import array
 import base64
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -58,7 +59,7 @@ def test_without_a_command_it_shows_the_commands(build):
     ("status --keyfile x", "there is no option --keyfile here"),
     ("connection show", "connection show needs: NAME"),
     ("connection show a b", "connection show does not take so many arguments: b"),
-    ("log export --format xml", "--format is jsonl or csv, not: xml"),
+    ("log export --format xml", "--format is jsonl, csv, ocsf, ecs, cef, leef or rfc5424, not: xml"),
     ("log show --since yesterday", "--since wants a date"),
     ("grant add a b --method GET --path /x", "--kind is needed"),
     ("grant add a b --kind oauth1", "kind oauth1 needs at least one --path"),
@@ -769,7 +770,9 @@ def test_an_export_as_csv(acme):
     file = acme.base / "export.csv"
     done = acme.oxvault("log", "export", "--format", "csv", "-o", file, "--json")
     rows = file.read_text().splitlines()
-    assert json.loads(done.stdout) == {"entries": len(rows) - 1}
+    assert json.loads(done.stdout) == {
+        "entries": len(rows) - 1, "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
     assert '"seq"' in rows[0]
 
 
