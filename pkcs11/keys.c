@@ -405,6 +405,9 @@ oxv_p11_key_load(struct oxv_p11_token *token, const struct oxv_p11_load *load,
         return t;
     }
     t = oxv_p11_run(token, flags, load_op, &c, fault);
+    if (t != OXV_TOKEN_FINE && c.loading.made) {
+        oxv_p11_leftovers_add(token, load->key_id);
+    }
     oxv_p11_leftovers_sweep(token);
     return t;
 }
@@ -477,7 +480,8 @@ oxv_p11_key_sign(struct oxv_p11_token *token, struct oxv_p11_key key, struct oxv
                  struct oxv_p11_mac *out, struct oxv_p11_fault *fault)
 {
     struct signing s = { .key = key, .message = message, .out = out };
-    enum oxv_token_trouble t = oxv_p11_run(token, OXV_P11_RUN_HANDLES, sign_op, &s, fault);
+    enum oxv_token_trouble t =
+        oxv_p11_run(token, OXV_P11_RUN_HANDLES | OXV_P11_RUN_PROVES, sign_op, &s, fault);
 
     if (t != OXV_TOKEN_FINE) {
         oxv_wipe(out, sizeof *out);

@@ -5,13 +5,18 @@
 void
 oxv_p11_destroy_made(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_view id)
 {
-    struct oxv_p11_token *token = op->token;
-
-    if (op->calls->C_DestroyObject(op->session, object) == CKR_OK ||
-        id.len != OXV_TOKEN_KEY_ID_BYTES) {
-        return;
+    if (op->calls->C_DestroyObject(op->session, object) != CKR_OK) {
+        op->is_soiled = true;
+        oxv_p11_leftovers_add(op->token, id);
     }
-    op->is_soiled = true;
+}
+
+void
+oxv_p11_leftovers_add(struct oxv_p11_token *token, struct oxv_view id)
+{
+    if (id.len != OXV_TOKEN_KEY_ID_BYTES) {
+        return; /* not one of our random ones: it may be another's */
+    }
     oxv_p11_lock(&token->keys_lock);
     if (token->leftover_count < OXV_P11_LEFTOVERS_MAX) {
         memcpy(token->leftovers[token->leftover_count++], id.data, id.len);
@@ -48,19 +53,28 @@ sweep_op(struct oxv_p11_op *op, void *ctx, struct oxv_p11_fault *fault)
     return OXV_TOKEN_FINE;
 }
 
+static void
+take_leftovers(struct oxv_p11_token *token, struct sweeping *out)
+{
+    oxv_p11_lock(&token->keys_lock);
+    out->count = token->leftover_count;
+    memcpy(out->ids, token->leftovers, sizeof out->ids);
+    token->leftover_count = 0;
+    oxv_p11_unlock(&token->keys_lock);
+}
+
 void
 oxv_p11_leftovers_sweep(struct oxv_p11_token *token)
 {
     struct sweeping s = { 0 };
     struct oxv_p11_fault fault;
 
-    oxv_p11_lock(&token->keys_lock);
-    s.count = token->leftover_count;
-    memcpy(s.ids, token->leftovers, sizeof s.ids);
-    token->leftover_count = 0;
-    oxv_p11_unlock(&token->keys_lock);
-    if (s.count == 0 || oxv_p11_token_next_try_us(token) != 0) {
-        return; /* nothing, or a token that is gone: then they stay */
+    if (oxv_p11_token_next_try_us(token) != 0) {
+        return;
+    }
+    take_leftovers(token, &s);
+    if (s.count == 0) {
+        return;
     }
     oxv_p11_write_lock(token);
     enum oxv_token_trouble t = oxv_p11_recover_locked(token, &fault);
@@ -69,5 +83,7 @@ oxv_p11_leftovers_sweep(struct oxv_p11_token *token)
     if (t == OXV_TOKEN_FINE) {
         t = oxv_p11_run(token, OXV_P11_RUN_RW, sweep_op, &s, &fault);
     }
-    (void)t; /* a key that nobody uses may stay; the token's own trouble is shown already */
+    for (size_t i = 0; t != OXV_TOKEN_FINE && i < s.count; i++) {
+        oxv_p11_leftovers_add(token, oxv_view(s.ids[i], sizeof s.ids[i]));
+    }
 }

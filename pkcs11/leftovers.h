@@ -13,7 +13,13 @@
  */
 void oxv_p11_destroy_made(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_view id);
 
-/* After an operation, not within one: what is left of it goes, at the price of a recovery. */
+/* What a request made, perhaps, in a call that failed; for the next sweep. */
+void oxv_p11_leftovers_add(struct oxv_p11_token *token, struct oxv_view id);
+
+/*
+ * After an operation, not within one: what is left of it goes, at the price of a recovery. While
+ * the token is away it waits for the next time.
+ */
 void oxv_p11_leftovers_sweep(struct oxv_p11_token *token);
 
 #endif

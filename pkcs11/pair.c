@@ -348,8 +348,12 @@ oxv_p11_pair(struct oxv_p11_token *token, struct oxv_view key_id, bool allow_oae
     }
     randombytes_buf(c.id, sizeof c.id);
     enum oxv_token_trouble t =
-        oxv_p11_run(token, OXV_P11_RUN_RW | OXV_P11_RUN_TRIAL, pair_op, &c, fault);
+        oxv_p11_run(token, OXV_P11_RUN_RW | OXV_P11_RUN_TRIAL | OXV_P11_RUN_PROVES, pair_op, &c,
+                    fault);
 
+    if (t != OXV_TOKEN_FINE && c.made) {
+        oxv_p11_leftovers_add(token, oxv_view(c.id, sizeof c.id));
+    }
     oxv_p11_leftovers_sweep(token);
     return t;
 }

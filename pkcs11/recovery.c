@@ -4,6 +4,7 @@
 
 #include "base/io.h"
 #include "pkcs11/ckr.h"
+#include "pkcs11/leftovers.h"
 #include "pkcs11/sessions.h"
 
 #define BACKOFF_FIRST_US    200000u
@@ -357,7 +358,9 @@ oxv_p11_run(struct oxv_p11_token *token, unsigned flags, oxv_p11_op_fn fn, void 
 
         oxv_p11_release(token);
         if (t == OXV_TOKEN_FINE) {
-            note_success(token);
+            if ((flags & OXV_P11_RUN_PROVES) != 0) {
+                note_success(token);
+            }
             return t;
         }
         if (!ran || !mend(token, flags, &budget, seen, fault)) {
@@ -382,6 +385,7 @@ oxv_p11_token_try_again(struct oxv_p11_token *token)
         (void)oxv_p11_recover_locked(token, &fault); /* shows how it ended */
     }
     oxv_p11_release(token);
+    oxv_p11_leftovers_sweep(token);
 }
 
 enum oxv_token_trouble

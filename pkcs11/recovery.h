@@ -26,6 +26,7 @@ enum oxv_p11_run {
     OXV_P11_RUN_RW = 1,      /* it makes or destroys objects of the token: a session for writing */
     OXV_P11_RUN_HANDLES = 2, /* it was given handles, which recovery makes stale */
     OXV_P11_RUN_DATA = 4,    /* it was given a blob: what fails on a sound token is the blob */
+    OXV_P11_RUN_PROVES = 16, /* it uses a key: where it works, the device does */
     OXV_P11_RUN_TRIAL = 8,   /* it tries what the token may not know: a failure says that, then */
 };
 

@@ -190,7 +190,8 @@ oxv_p11_seal(struct oxv_p11_token *token, const struct oxv_p11_seal_request *req
         return oxv_p11_fault(fault, OXV_TOKEN_REFUSED, CKR_OK,
                              "a key is either made or named, not both");
     }
-    enum oxv_token_trouble t = oxv_p11_run(token, OXV_P11_RUN_RW, seal_op, &s, fault);
+    enum oxv_token_trouble t =
+        oxv_p11_run(token, OXV_P11_RUN_RW | OXV_P11_RUN_PROVES, seal_op, &s, fault);
 
     oxv_p11_leftovers_sweep(token);
     return t;
@@ -282,7 +283,8 @@ oxv_p11_unseal(struct oxv_p11_token *token, const struct oxv_p11_sealed *sealed,
         return oxv_p11_fault(fault, OXV_TOKEN_REFUSED, CKR_OK,
                              "the seal names no mechanism, IV or key that we know");
     }
-    enum oxv_token_trouble t = oxv_p11_run(token, OXV_P11_RUN_DATA, open_op, &o, fault);
+    enum oxv_token_trouble t =
+        oxv_p11_run(token, OXV_P11_RUN_DATA | OXV_P11_RUN_PROVES, open_op, &o, fault);
 
     return t == OXV_TOKEN_DATA ? does_not_open(fault) : t;
 }

@@ -5,22 +5,17 @@ import hmac
 import os
 import secrets
 import shutil
-import signal
-import socket
 import stat
-import subprocess
-import threading
-import time
 from pathlib import Path
 
 import pytest
 from support import wire
 from support.process import wait_until
 from support.token_helper import (
-    CKR, DONE, IN_TOKEN, LOAD, LOGIN, MAC, OPEN, PIN_STATES, SIGN, TOKEN, TROUBLES, UNWRAP, Helper,
+    CKR, IN_TOKEN, LOAD, LOGIN, MAC, OPEN, PIN_STATES, SIGN, TOKEN, TROUBLES, UNWRAP, Helper,
     Trouble,
 )
-from support.tokens import Nss, OpenCryptoki, SoftHsm, Tpm
+from support.tokens import OpenCryptoki, SoftHsm, Tpm
 
 
 @pytest.fixture
@@ -608,7 +603,7 @@ def test_the_keepers_end_ends_it(build, softhsm):
 # What it keeps to itself
 
 
-def test_secrets_are_in_no_argument_environment_or_output(start, softhsm, tmp_path):
+def test_secrets_are_in_no_argument_environment_or_output(start, softhsm):
     helper = start(softhsm)
     secret, ident, key = new_key(helper)
     helper.sign(key, b"x")
