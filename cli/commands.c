@@ -199,11 +199,20 @@ static const struct oxv_option log_export_options[] = {
     { "output", 'o', false, "FILE", "write to this file (0600) instead of stdout" },
     { 0 },
 };
+static const struct oxv_option log_checkpoint_options[] = {
+    { "output", 'o', false, "FILE", "write to this file (0600) instead of stdout" },
+    { 0 },
+};
+static const struct oxv_option log_prove_options[] = {
+    { "from", 0, false, "OLD", "that nothing was changed since: a kept checkpoint, or a size" },
+    { "output", 'o', false, "FILE", "write to this file (0600) instead of stdout" },
+    { 0 },
+};
 static const struct oxv_option log_verify_options[] = {
     { "log", 0, false, "DIR", "the log folder, or a copy (default: log/ of the vault)" },
     { "key", 0, false, "FILE", "the log's first key, as kept by the auditor" },
     { "checkpoint", 0, true, "FILE", "a checkpoint kept from earlier, which the log must contain" },
-    { "proof", 0, false, "FILE", "check this proof instead of a folder" },
+    { "proof", 0, false, "FILE", "check this proof instead of a folder (see: log prove)" },
     { "entry", 0, false, "FILE", "with --proof: the entry it is about, where that is not in it" },
     { "manifest", 0, false, "FILE", "check an export, by the manifest beside it" },
     { 0 },
@@ -302,6 +311,12 @@ const struct oxv_command oxv_commands[] = {
       "Every format is one record a line. Beside FILE a manifest is written, FILE.manifest.json, that\n"
       "log verify --manifest checks.",
       log_export_options, oxv_cmd_log_export },
+    { "log checkpoint", "", 0, 0, "print the newest signed checkpoint of the access log",
+      "Keep it where the log's holder cannot reach it: log verify --checkpoint compares.",
+      log_checkpoint_options, oxv_cmd_log_checkpoint },
+    { "log prove", "[INDEX]", 0, 1, "prove that an entry is in the log, or that it only grew",
+      "The proof holds its checkpoint and, of an entry, the entry; check it by log verify --proof.",
+      log_prove_options, oxv_cmd_log_prove },
     { "log verify", "", 0, 0, "check a log folder, or one proof, offline",
       "Exit code 6 where something is wrong, with entry and byte. A key from inside the folder\n"
       "proves only that the folder agrees with itself. Cutting off the end is only seen with a\n"

@@ -403,7 +403,7 @@ GOOD = {
     "removeAdmin": REMOVE_ADMIN,
     "readLog": read_log_in_every_way,
     **{name: lambda w, name=name: w.call(name) for name in (
-        "status", "doctor", "listSeals", "listAdmins", "logInfo")},
+        "status", "doctor", "listSeals", "listAdmins", "logInfo", "checkpoint")},
     "health": lambda w: [w.call("health", door=door) for door in ("sign", "admin", "audit")][-1],
 }
 
