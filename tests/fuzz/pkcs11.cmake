@@ -1,0 +1,1 @@
+oxv_fuzz_target(pkcs11_names oxv_pkcs11)

@@ -1,0 +1,1 @@
+oxv_unit_test(pkcs11_parts oxv_pkcs11)
