@@ -184,7 +184,7 @@ new_seal_ready(struct oxv_keeper *k, struct oxv_helper *h, void *ctx, uint64_t t
         oxv_token_op_refuse_trouble(k, op, trouble, oxv_view_text(h->text));
         return;
     }
-    oxv_seal_make(k, h, &how, op->sealed, seal_made, op);
+    oxv_seal_make(k, h, &how, op->sealed, (struct oxv_seal_then){ seal_made, op });
 }
 
 /* The existing seal is open: now the new one. */

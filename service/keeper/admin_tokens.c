@@ -137,7 +137,8 @@ add_ready(struct oxv_keeper *k, struct oxv_helper *h, void *ctx, uint64_t troubl
         oxv_token_op_publish(k, op, answer_added);
     } else if (box.objects_only != 0) {
         store(k, op, NULL);
-    } else if (oxv_helper_call(k, h, OXV_MSG_HELPER_PAIR, &message, pair_done, op) != OXV_OK) {
+    } else if (oxv_helper_call(k, h, OXV_MSG_HELPER_PAIR, &message,
+                               (struct oxv_call_then){ pair_done, op }) != OXV_OK) {
         oxv_token_op_refuse_trouble(k, op, OXV_TOKEN_BUSY, oxv_view(NULL, 0));
     }
 }

@@ -265,7 +265,7 @@ carries_secret(uint8_t type)
 
 enum oxv_status
 oxv_helper_call(struct oxv_keeper *k, struct oxv_helper *h, uint8_t type, const void *fields,
-                oxv_call_fn done, void *ctx)
+                struct oxv_call_then then)
 {
     struct oxv_helper_process *p = &h->process;
     const struct helper_call *what = find_call(type);
@@ -293,8 +293,8 @@ oxv_helper_call(struct oxv_keeper *k, struct oxv_helper *h, uint8_t type, const 
     *call = (struct oxv_call){ .id = id,
                                .wanted = what->answer,
                                .due_us = oxv_clock_boot_us() + what->timeout_us,
-                               .done = done,
-                               .ctx = ctx };
+                               .done = then.done,
+                               .ctx = then.ctx };
     p->check_us = p->call_count == 0 || call->due_us < p->check_us ? call->due_us : p->check_us;
     p->call_count++;
     return OXV_OK;

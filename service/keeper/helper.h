@@ -38,6 +38,12 @@ struct oxv_call_result {
 typedef void (*oxv_call_fn)(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
                             const struct oxv_call_result *result);
 
+/* Who is told of the end. */
+struct oxv_call_then {
+    oxv_call_fn done;
+    void *ctx;
+};
+
 struct oxv_call {
     uint64_t id;      /* 0: free */
     uint8_t wanted;   /* the type of its answer */
@@ -79,14 +85,14 @@ void oxv_helper_break(struct oxv_helper *h, const char *why);
 void oxv_helper_end(struct oxv_keeper *k, struct oxv_helper *h, enum oxv_call_end end);
 
 /*
- * Sends one of HELPER_OPEN .. HELPER_UNSEAL; `fields` is its struct, borrowed for the call. `done`
+ * Sends one of HELPER_OPEN .. HELPER_UNSEAL; `fields` is its struct, borrowed for the call. `then`
  * is called once, later, unless this fails:
  *   OXV_E_BUSY   it has too much to do, or does not read
  *   OXV_E_TOKEN  there is no process
  */
 OXV_MUST_USE enum oxv_status oxv_helper_call(struct oxv_keeper *k, struct oxv_helper *h,
-                                             uint8_t type, const void *fields, oxv_call_fn done,
-                                             void *ctx);
+                                             uint8_t type, const void *fields,
+                                             struct oxv_call_then then);
 /* The call with this ctx ends without its callback. */
 void oxv_helper_forget(struct oxv_helper *h, const void *ctx);
 

@@ -152,7 +152,7 @@ make_token_seal(struct oxv_keeper *k, const struct oxv_init_options *options, in
     if (st != OXV_OK) {
         return st;
     }
-    oxv_seal_make(k, h, &how, sealed, seal_made, &wait);
+    oxv_seal_make(k, h, &how, sealed, (struct oxv_seal_then){ seal_made, &wait });
     st = oxv_tokens_pump(k, &wait.is_done, OXV_HELPER_SLOW_US, err);
     if (st == OXV_OK && wait.value == NULL) {
         *err = wait.err;

@@ -1,7 +1,6 @@
 #include "service/keeper/sign.h"
 
 #include <sodium.h>
-#include <stdlib.h>
 
 #include "base/text.h"
 #include "service/keeper/events.h"
@@ -10,110 +9,7 @@
 #include "service/keeper/token_mac.h"
 #include "signer/token_passport.h"
 
-#define JOBS_MAX            OXV_TURN_REQUESTS_MAX
-#define RANDOM_POOL_BYTES   4096u
 #define PASSPORT_BASE_BYTES 4096u
-
-struct oxv_sign_jobs {
-    struct oxv_job_pool software;
-    uint8_t pool[RANDOM_POOL_BYTES]; /* for nonces, which are public once used */
-    size_t pool_left;
-};
-
-enum oxv_status
-oxv_job_pool_init(struct oxv_job_pool *pool, size_t max)
-{
-    struct oxv_sign_job *storage = calloc(max, sizeof *storage);
-
-    if (storage == NULL) {
-        return OXV_E_MEMORY;
-    }
-    *pool = (struct oxv_job_pool){ .storage = storage, .max = max };
-    for (size_t i = 0; i < max; i++) {
-        storage[i].pool = pool;
-        storage[i].next_free = pool->free_jobs;
-        pool->free_jobs = &storage[i];
-    }
-    return OXV_OK;
-}
-
-void
-oxv_job_pool_done(struct oxv_job_pool *pool)
-{
-    for (size_t i = 0; i < pool->max && pool->storage != NULL; i++) {
-        free(pool->storage[i].message);
-    }
-    free(pool->storage);
-    *pool = (struct oxv_job_pool){ 0 };
-}
-
-enum oxv_status
-oxv_sign_jobs_new(struct oxv_sign_jobs **out)
-{
-    struct oxv_sign_jobs *jobs = calloc(1, sizeof *jobs);
-
-    if (jobs == NULL || oxv_job_pool_init(&jobs->software, JOBS_MAX) != OXV_OK) {
-        free(jobs);
-        return OXV_E_MEMORY;
-    }
-    *out = jobs;
-    return OXV_OK;
-}
-
-void
-oxv_sign_jobs_free(struct oxv_sign_jobs *jobs)
-{
-    if (jobs != NULL) {
-        oxv_job_pool_done(&jobs->software);
-        free(jobs);
-    }
-}
-
-static void
-pool_random(void *ctx, uint8_t *out, size_t len)
-{
-    struct oxv_sign_jobs *jobs = ctx;
-
-    for (size_t i = 0; i < len; i++) {
-        if (jobs->pool_left == 0) {
-            randombytes_buf(jobs->pool, sizeof jobs->pool);
-            jobs->pool_left = sizeof jobs->pool;
-        }
-        out[i] = jobs->pool[--jobs->pool_left];
-        jobs->pool[jobs->pool_left] = 0;
-    }
-}
-
-static void
-give_back(struct oxv_sign_job *job)
-{
-    struct oxv_job_pool *pool = job->pool;
-
-    free(job->message);
-    job->message = NULL;
-    job->due_us = 0;
-    job->next_free = pool->free_jobs;
-    pool->free_jobs = job;
-    pool->used--;
-}
-
-/* Ready to be filled; NULL where all are under way. */
-static struct oxv_sign_job *
-take_job(struct oxv_job_pool *pool)
-{
-    struct oxv_sign_job *job = pool->free_jobs;
-
-    if (job != NULL) {
-        pool->free_jobs = job->next_free;
-        pool->used++;
-        job->next_free = NULL;
-        job->helper = NULL;
-        job->is_retried = false;
-        job->detail[0] = '\0';
-        job->retry_after_s = 0;
-    }
-    return job;
-}
 
 static const struct oxv_mac_backend *
 backend_of(const struct oxv_connection *connection)
@@ -250,7 +146,7 @@ submit(struct oxv_keeper *k, const struct oxv_request *request, struct oxv_sign_
         make_oauth1_request(job, connection, sign->form, &oauth1);
         if (oxv_oauth1_prepare(k->work, &oauth1, &message, &where) != OXV_OK) {
             refuse_syntax(k, request, "form", &where);
-            give_back(job);
+            oxv_job_give_back(job);
             return;
         }
         backend_of(connection)->submit(k, job, message);
@@ -296,7 +192,7 @@ fill_job(struct oxv_keeper *k, const struct oxv_request *request,
     job->connection_id = question->connection->id;
     job->connection_version = question->connection->version;
     job->timestamp = k->now_us / 1000000u;
-    oxv_nonce_make(pool_random, k->jobs, job->nonce);
+    oxv_nonce_make(oxv_sign_random, k->jobs, job->nonce);
 }
 
 /* All decisions of one request; true where the job is on its way, and no longer ours. */
@@ -338,12 +234,12 @@ static struct oxv_sign_job *
 job_for(struct oxv_keeper *k, const struct oxv_request *request,
         const struct oxv_connection *connection)
 {
-    struct oxv_job_pool *pool = &k->jobs->software;
+    struct oxv_job_pool *pool = oxv_sign_pool(k->jobs);
 
     if (connection->record.key_form != OXV_KEY_IN_VAULT) {
         pool = oxv_token_job_pool(k, connection);
     }
-    struct oxv_sign_job *job = pool != NULL ? take_job(pool) : NULL;
+    struct oxv_sign_job *job = pool != NULL ? oxv_job_take(pool) : NULL;
 
     if (pool == NULL) {
         oxv_answer_retry(k, &request->reply, "token_unavailable", 1,
@@ -390,7 +286,7 @@ oxv_sign_request(struct oxv_keeper *k, const struct oxv_request *request)
         job->version[0] = '\0'; /* too long to be one: refused with the others */
     }
     if (!decide(k, request, &question, job)) {
-        give_back(job);
+        oxv_job_give_back(job);
     }
 }
 
@@ -647,5 +543,5 @@ oxv_sign_finish(struct oxv_keeper *k, struct oxv_sign_job *job, struct oxv_view 
     } else {
         answer_signature(k, &to, job, &decided, signature);
     }
-    give_back(job);
+    oxv_job_give_back(job);
 }

@@ -62,9 +62,16 @@ struct oxv_mac_backend {
 /* `max` jobs, allocated once. Safe to call done on a zeroed pool. */
 OXV_MUST_USE enum oxv_status oxv_job_pool_init(struct oxv_job_pool *pool, size_t max);
 void oxv_job_pool_done(struct oxv_job_pool *pool);
+/* One that is ready to be filled; NULL where all are under way. */
+struct oxv_sign_job *oxv_job_take(struct oxv_job_pool *pool);
+void oxv_job_give_back(struct oxv_sign_job *job);
 
 OXV_MUST_USE enum oxv_status oxv_sign_jobs_new(struct oxv_sign_jobs **out);
 void oxv_sign_jobs_free(struct oxv_sign_jobs *jobs);
+/* The pool for keys in the vault. */
+struct oxv_job_pool *oxv_sign_pool(struct oxv_sign_jobs *jobs);
+/* For nonces: ctx is the struct oxv_sign_jobs. */
+void oxv_sign_random(void *ctx, uint8_t *out, size_t len);
 
 /* OXV_MSG_SIGN. */
 void oxv_sign_request(struct oxv_keeper *k, const struct oxv_request *request);

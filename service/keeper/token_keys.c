@@ -127,8 +127,8 @@ oxv_key_drop(struct oxv_keeper *k, struct oxv_helper *h, const struct oxv_key_lo
                                            .destroy = destroy ? 1 : 0 };
     struct oxv_call_result failed = { .trouble = OXV_TOKEN_ABSENT };
 
-    if (oxv_helper_call(k, h, OXV_MSG_HELPER_DROP, &message, drop_done, &flags[destroy]) !=
-        OXV_OK) {
+    if (oxv_helper_call(k, h, OXV_MSG_HELPER_DROP, &message,
+                        (struct oxv_call_then){ drop_done, &flags[destroy] }) != OXV_OK) {
         drop_done(k, h, &flags[destroy], &failed);
     }
 }
@@ -189,7 +189,8 @@ load_done(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
                                            .generation = load->generation,
                                            .message = oxv_view(text, w.len) };
 
-    if (oxv_helper_call(k, h, OXV_MSG_HELPER_SIGN, &message, check_done, load) != OXV_OK) {
+    if (oxv_helper_call(k, h, OXV_MSG_HELPER_SIGN, &message,
+                        (struct oxv_call_then){ check_done, load }) != OXV_OK) {
         undo(k, h, load);
         finish_late(k, h, load, OXV_TOKEN_BUSY, "");
     }
@@ -249,7 +250,8 @@ oxv_key_load(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_key_wanted *
         message.key.len > 0) {
         message.label = oxv_view_text(label);
     }
-    enum oxv_status st = oxv_helper_call(k, h, OXV_MSG_HELPER_LOAD, &message, load_done, load);
+    enum oxv_status st = oxv_helper_call(k, h, OXV_MSG_HELPER_LOAD, &message,
+                                         (struct oxv_call_then){ load_done, load });
 
     wanted_done(wanted);
     if (st != OXV_OK) {
@@ -293,7 +295,8 @@ oxv_key_destroy(struct oxv_keeper *k, struct oxv_helper *h,
         return;
     }
     fill_message(k, &wanted, &message);
-    if (oxv_helper_call(k, h, OXV_MSG_HELPER_LOAD, &message, destroy_loaded, NULL) != OXV_OK) {
+    if (oxv_helper_call(k, h, OXV_MSG_HELPER_LOAD, &message,
+                        (struct oxv_call_then){ destroy_loaded, NULL }) != OXV_OK) {
         drop_done(k, h, &is_destroying, &failed);
     }
 }

@@ -112,8 +112,8 @@ sign_now(struct oxv_keeper *k, struct oxv_sign_job *job, const struct oxv_token_
     struct oxv_msg_helper_sign message = { .key = key->key,
                                            .generation = key->generation,
                                            .message = oxv_view(job->message, job->message_len) };
-    enum oxv_status st =
-        oxv_helper_call(k, job->helper, OXV_MSG_HELPER_SIGN, &message, sign_done, job);
+    enum oxv_status st = oxv_helper_call(k, job->helper, OXV_MSG_HELPER_SIGN, &message,
+                                         (struct oxv_call_then){ sign_done, job });
 
     if (st == OXV_E_BUSY) {
         fail(k, job, "busy", "too much is under way in the token");

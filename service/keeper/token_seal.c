@@ -102,7 +102,8 @@ seal_ready(struct oxv_keeper *k, struct oxv_helper *h, void *ctx, uint64_t troub
                                                  .key_hash = seal->record.key_hash,
                                                  .blob = seal->record.blob };
 
-        if (oxv_helper_call(k, h, OXV_MSG_HELPER_UNSEAL, &message, value_done, s) == OXV_OK) {
+        if (oxv_helper_call(k, h, OXV_MSG_HELPER_UNSEAL, &message,
+                            (struct oxv_call_then){ value_done, s }) == OXV_OK) {
             return;
         }
         trouble = OXV_TOKEN_BUSY;
@@ -304,8 +305,8 @@ sealed_done(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
                                              .key_hash = m->out->record.key_hash,
                                              .blob = m->out->record.blob };
 
-    if (m->value == NULL ||
-        oxv_helper_call(k, h, OXV_MSG_HELPER_UNSEAL, &message, try_done, m) != OXV_OK) {
+    if (m->value == NULL || oxv_helper_call(k, h, OXV_MSG_HELPER_UNSEAL, &message,
+                                            (struct oxv_call_then){ try_done, m }) != OXV_OK) {
         (void)oxv_fail(&err, OXV_E_BUSY, "no memory, or the token helper is busy");
         made(k, m, &err);
     }
@@ -313,17 +314,18 @@ sealed_done(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
 
 void
 oxv_seal_make(struct oxv_keeper *k, struct oxv_helper *h, const struct oxv_msg_helper_seal *how,
-              struct oxv_token_sealed *out, oxv_seal_made_fn done, void *ctx)
+              struct oxv_token_sealed *out, struct oxv_seal_then then)
 {
     struct making *m = calloc(1, sizeof *m);
     struct oxv_err err = { 0 };
 
     if (m != NULL) {
-        *m = (struct making){ .out = out, .done = done, .ctx = ctx };
+        *m = (struct making){ .out = out, .done = then.done, .ctx = then.ctx };
     }
-    if (m == NULL || oxv_helper_call(k, h, OXV_MSG_HELPER_SEAL, how, sealed_done, m) != OXV_OK) {
+    if (m == NULL || oxv_helper_call(k, h, OXV_MSG_HELPER_SEAL, how,
+                                     (struct oxv_call_then){ sealed_done, m }) != OXV_OK) {
         free(m);
         (void)oxv_fail(&err, OXV_E_BUSY, "no memory, or the token helper is busy");
-        done(k, ctx, NULL, &err);
+        then.done(k, then.ctx, NULL, &err);
     }
 }

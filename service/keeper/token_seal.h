@@ -37,13 +37,17 @@ struct oxv_token_sealed {
 /* `value` (taken by the callee) is NULL where it failed. */
 typedef void (*oxv_seal_made_fn)(struct oxv_keeper *k, void *ctx, struct oxv_secret *value,
                                  const struct oxv_err *err);
+struct oxv_seal_then {
+    oxv_seal_made_fn done;
+    void *ctx;
+};
 /*
  * Makes a seal in a token that is logged in, and opens it once to see that it does. *out is the
- * caller's, and must live until `done`, as must the helper.
+ * caller's, and must live until then, as must the helper.
  */
 void oxv_seal_make(struct oxv_keeper *k, struct oxv_helper *h,
                    const struct oxv_msg_helper_seal *how, struct oxv_token_sealed *out,
-                   oxv_seal_made_fn done, void *ctx);
+                   struct oxv_seal_then then);
 
 /* The parts of OXV_MSG_UNSEAL and OXV_MSG_SEAL_ADD that need a token. The box is taken. */
 struct oxv_opened_box;
