@@ -36,6 +36,22 @@ static const struct oxv_shape *const shapes[] = {
     &oxv_msg_frontend_shape,
     &oxv_msg_refuse_shape,
     &oxv_msg_start_shape,
+    &oxv_msg_pin_shape,
+    &oxv_msg_helper_open_shape,
+    &oxv_msg_helper_token_shape,
+    &oxv_msg_helper_login_shape,
+    &oxv_msg_helper_pair_shape,
+    &oxv_msg_helper_public_shape,
+    &oxv_msg_helper_load_shape,
+    &oxv_msg_helper_key_shape,
+    &oxv_msg_helper_sign_shape,
+    &oxv_msg_helper_mac_shape,
+    &oxv_msg_helper_drop_shape,
+    &oxv_msg_helper_seal_shape,
+    &oxv_msg_helper_sealed_shape,
+    &oxv_msg_helper_unseal_shape,
+    &oxv_msg_helper_value_shape,
+    &oxv_msg_helper_trouble_shape,
 };
 
 static void

@@ -1,1 +1,2 @@
 oxv_fuzz_target(keeper oxv_test_vault)
+oxv_fuzz_target(token_pins oxv_keeper_core)

@@ -1,2 +1,3 @@
 oxv_unit_test(keeper_policy oxv_test_vault)
 oxv_unit_test(keeper_clock oxv_test_vault)
+oxv_unit_test(token_pins oxv_keeper_core)
