@@ -17,6 +17,7 @@ import pytest
 from support import oauth, process
 from support.credentials import A1, EMPLOYEE_URL
 from support.fake_door import FakeDoor, ok
+from support.segments import entry_lines
 from support.service import StartFailed, private_file, public_directory
 
 DONE, FAILED, USAGE, DENIED, LOCKED, NOT_FOUND, VERIFY, UNREACHABLE = 0, 1, 2, 3, 4, 5, 6, 8
@@ -745,8 +746,7 @@ def test_an_export_holds_the_lines_as_they_stand(acme):
     file = acme.base / "export.jsonl"
     file.write_text("older")
     done = acme.oxvault("log", "export", "--format", "jsonl", "-o", file)
-    raw = next((acme.dir / "log/seg").iterdir()).read_bytes().split(b"\0")[0].splitlines()
-    entries = [entry for entry in raw if not entry.startswith(b'{"commit"')]
+    entries = entry_lines(acme.dir / "log")
     exported = file.read_bytes().splitlines()
     assert exported == entries[: len(exported)]
     assert done.stdout == f"{len(exported)} entries are in {file}.\n"

@@ -10,6 +10,7 @@ import time
 import pytest
 from support import boxes, wire
 from support.keeper_harness import KeeperHarness
+from support.segments import entry_lines
 
 CREDITS = 256
 URL = "https://123456.suitetalk.api.netsuite.com/services/rest/record/v1/employee/40"
@@ -73,8 +74,7 @@ def sign_payload(url=URL):
 
 
 def log_entries(keeper):
-    lines = (keeper.dir / "log/seg/000000000000.jsonl").read_text().splitlines()
-    return [entry for entry in map(json.loads, lines) if "commit" not in entry]
+    return [json.loads(line) for line in entry_lines(keeper.dir / "log")]
 
 
 def is_closed(channel):

@@ -13,6 +13,7 @@ from pathlib import Path
 from support import process
 from support.credentials import A1
 from support.door import Door
+from support.segments import segment_lines
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -258,11 +259,7 @@ class Service:
 
     def log_lines(self):
         """The parsed lines of all segments, commit lines included."""
-        lines = []
-        for segment in sorted((self.dir / "log/seg").iterdir()):
-            data = segment.read_bytes().split(b"\0", 1)[0]
-            lines += [json.loads(line) for line in data.splitlines()]
-        return lines
+        return [json.loads(line) for line in segment_lines(self.dir / "log")]
 
     def log_entries(self):
         return [line for line in self.log_lines() if "commit" not in line]
