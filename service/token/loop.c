@@ -235,7 +235,7 @@ static void
 tear_down(struct oxv_helper *h)
 {
     if (!oxv_jobs_end(h)) {
-        return; /* a thread is stuck in the module and may use any of it; the process ends now */
+        _exit(0); /* a thread is stuck in the module: it can neither be freed nor waited for */
     }
     oxv_p11_token_free(h->token); /* a YubiHSM has 16 sessions: they must be given back */
     oxv_channel_free(h->channel);

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
+from support.process import wait_until
 from support.token_helper import (
     APPENDED, CKR, HOST, IN_TOKEN, MECHANISMS, PRE_PROVISIONED, SHA1, SHA256, SHA512, UNWRAP,
     WRITEBACK, Helper, Trouble,
@@ -298,6 +299,94 @@ def test_a_readable_key_of_others_is_refused(start, softhsm):
         with pytest.raises(Trouble) as refused:
             helper.load(form, ident)
         assert refused.value.word == "unfit"
+
+
+# Surroundings
+
+
+def test_softhsm_that_forgets_itself_in_children(build):
+    """library.reset_on_fork makes SoftHSM behave as hardware does; a helper never forks."""
+    with SoftHsm(reset_on_fork=True) as token, Helper(build, token.env) as helper:
+        helper.open(token.module, token.uri)
+        helper.login(token.pin)
+        secret = secrets.token_bytes(64)
+        key = helper.load(IN_TOKEN, secrets.token_bytes(16), key=secret)
+        assert helper.sign(key, b"x") == mac(secret, b"x")
+
+
+def test_a_module_without_its_configuration_is_an_absent_token(build):
+    with SoftHsm() as token:
+        for env in ({}, {"SOFTHSM2_CONF": str(token.directory / "none.conf")}):
+            with Helper(build, env) as helper:
+                with pytest.raises(Trouble) as absent:
+                    helper.open(token.module, token.uri)
+                assert absent.value.word == "absent"
+
+
+@pytest.mark.root
+def test_a_token_directory_that_cannot_be_read_is_an_absent_token(build):
+    with SoftHsm(owner=60177) as token:
+        drop = ["setpriv", "--reuid=60178", "--regid=60178", "--clear-groups", "--"]
+        with Helper(build, token.env, drop) as helper:
+            with pytest.raises(Trouble) as absent:
+                helper.open(token.module, token.uri)
+            assert absent.value.word == "absent"
+        drop[1:3] = ["--reuid=60177", "--regid=60177"]
+        with Helper(build, token.env, drop) as helper:
+            assert helper.open(token.module, token.uri)["label"] == "ci"
+            assert helper.login(token.pin)["logged_in"] == 1
+
+
+def test_a_configuration_of_openssl_is_not_read(build, tmp_path):
+    """It could load a provider that loads this very module."""
+    conf = tmp_path / "openssl.cnf"
+    conf.write_text("openssl_conf = all\n[all]\nproviders = p\n[p]\nevil = e\n[e]\n"
+                    "module = /nonexistent/evil.so\nactivate = 1\n")
+    with SoftHsm() as token:
+        with Helper(build, {**token.env, "OPENSSL_CONF": str(conf)}) as helper:
+            helper.open(token.module, token.uri)
+            helper.login(token.pin)
+            assert helper.seal(generate=1)["mechanism"] == 1
+
+
+def test_p11_kits_server_killed_and_started_again(build):
+    """Its client writes to a socket whose other end is gone: SIGPIPE is ignored."""
+    client = "/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so"
+    with SoftHsm() as token:
+        address = token.directory / "p11.sock"
+
+        def serve():
+            server = subprocess.Popen(
+                ["p11-kit", "server", "--foreground", "--provider", token.module,
+                 "--name", str(address), token.uri],
+                env={**os.environ, **token.env}, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            wait_until(address.exists, what="the server")
+            return server
+
+        server = serve()
+        env = {"P11_KIT_SERVER_ADDRESS": f"unix:path={address}"}
+        with Helper(build, env) as helper:
+            helper.open(client, token.uri)
+            helper.login(token.pin)
+            secret, ident = secrets.token_bytes(64), secrets.token_bytes(16)
+            key = helper.load(IN_TOKEN, ident, key=secret)
+            assert helper.sign(key, b"x") == mac(secret, b"x")
+            # Each connection has a process of its own: all of them.
+            subprocess.run(["pkill", "-KILL", "-P", str(server.pid)], check=False)
+            server.kill()
+            server.wait()
+            for _ in range(3):
+                with pytest.raises(Trouble) as gone:
+                    helper.sign(key, b"x")
+                assert gone.value.word in ("absent", "stale")
+            address.unlink(missing_ok=True)
+            server = serve()
+            helper.state(lambda s: s.get("trouble", 0) == 0 and s.get("logged_in") == 1)
+            assert helper.sign(helper.load(IN_TOKEN, ident), b"x") == mac(secret, b"x")
+        server.kill()
+        server.wait()
 
 
 # Seals
