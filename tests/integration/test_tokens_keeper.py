@@ -15,7 +15,7 @@ from support.played_token import (
 
 URL = "https://123456.suitetalk.api.netsuite.com/services/rest/record/v1/employee/40"
 CONNECTION_ADD, CONNECTION_REMOVE, ADMIN_CONNECTION, IMPORT_BEGIN = 42, 43, 41, 44
-GRANT_ADD, GRANT_REMOVE = 54, 55
+GRANT_ADD, GRANT_REMOVE, ADMIN_ADD, ADMIN_REMOVE = 54, 55, 57, 58
 DEADLINE = 5.0
 
 
@@ -258,8 +258,8 @@ def test_a_name_that_is_taken_makes_no_key(keeper, admin):
     assert keeper.token.count(wire.HELPER_LOAD) == loads and keeper.token.objects == {}
 
 
-def test_what_was_made_is_destroyed_where_an_import_stands_in_the_way(keeper, admin):
-    document(keeper.add_token(admin))
+def hold_adding(keeper, admin):
+    """A connection whose key is being made in the token, as an object: what lets it go on."""
     kept = []
 
     def keep(helper, ident, values):
@@ -274,10 +274,64 @@ def test_what_was_made_is_destroyed_where_an_import_stands_in_the_way(keeper, ad
     wire.send(admin, wire.datagram(
         wire.message(CONNECTION_ADD, 5, wire.fields((1, "acme"), (2, sealed)))))
     keeper.token.wait(lambda: kept)
+    return kept[0]
+
+
+def test_what_was_made_is_destroyed_where_an_import_stands_in_the_way(keeper, admin):
+    document(keeper.add_token(admin))
+    release = hold_adding(keeper, admin)
     document(keeper.ask(admin, IMPORT_BEGIN, ident=6))
-    kept[0]()
+    release()
     assert problem(answers(admin, 1)[5])[0] == "conflict"
     keeper.until(lambda: keeper.token.objects == {})
+
+
+def test_what_was_made_is_destroyed_where_who_asked_is_no_admin_any_more(keeper, admin):
+    document(keeper.add_token(admin))
+    document(keeper.ask(admin, ADMIN_ADD, wire.fields((1, 12345))))
+    release = hold_adding(keeper, admin)
+    document(keeper.ask(admin, ADMIN_REMOVE, wire.fields((1, 0)), ident=6))
+    release()
+    code, detail = problem(answers(admin, 1)[5])
+    assert code == "bad_request" and "no admin any more" in detail
+    keeper.until(lambda: keeper.token.objects == {})
+    assert log_entries(keeper, type="connection.add", outcome="allowed") == []
+
+
+def test_an_admin_that_hangs_up_gets_the_connection_all_the_same(keeper, admin):
+    document(keeper.add_token(admin))
+    release = hold_adding(keeper, admin)
+    admin.close()
+    keeper.until(lambda: log_entries(keeper, type="frontend"))
+    release()
+    keeper.until(lambda: log_entries(keeper, type="connection.add", outcome="allowed"))
+    again, _peer = keeper.frontend("admin")
+    assert document(keeper.ask(again, ADMIN_CONNECTION, wire.fields((1, "acme"))))["key"] == \
+        "in token"
+
+
+def test_a_lock_while_a_key_is_made_refuses_it(keeper, admin):
+    document(keeper.add_token(admin))
+    release = hold_adding(keeper, admin)
+    wire.send(admin, wire.datagram(wire.message(wire.LOCK, 6)))
+    got = answers(admin, 2)
+    assert problem(got[5])[0] == "sealed" and document(got[6]) == {"state": "sealed"}
+    release()
+    assert log_entries(keeper, type="connection.add") == []
+
+
+def test_an_import_takes_no_key_of_a_token(keeper, admin):
+    document(keeper.add_token(admin))
+    begun = document(keeper.ask(admin, IMPORT_BEGIN))
+    key_id = os.urandom(16)
+    line = boxes.connection("acme", place=(wire.TOKEN, 1, key_id),
+                            secret=(boxes.signing_key(), boxes.check_value(key_id)))
+    sealed = boxes.box(keeper.published, boxes.CONNECTION_IMPORT,
+                       base64.b64decode(begun["challenge"]),
+                       boxes.import_chunk(begun["session"], 1, [line]))
+    code, detail = problem(keeper.ask(admin, IMPORT_BEGIN + 1,
+                                      wire.fields((1, begun["session"]), (2, sealed))))
+    assert code == "bad_request" and "connection add --in-token" in detail
 
 
 def test_removing_a_connection_destroys_its_object(keeper, admin):
