@@ -308,8 +308,8 @@ const struct oxv_command oxv_commands[] = {
     { "log follow", "", 0, 0, "show entries as they are written", NULL, log_follow_options,
       oxv_cmd_log_follow },
     { "log export", "", 0, 0, "write entries of the access log to a file",
-      "Every format is one record a line. Beside FILE a manifest is written, FILE.manifest.json, that\n"
-      "log verify --manifest checks.",
+      "Every format is one record a line. Beside FILE a manifest is written, FILE.manifest.json,\n"
+      "that log verify --manifest checks.",
       log_export_options, oxv_cmd_log_export },
     { "log checkpoint", "", 0, 0, "print the newest signed checkpoint of the access log",
       "Keep it where the log's holder cannot reach it: log verify --checkpoint compares.",

@@ -118,7 +118,7 @@ def test_an_export_whose_manifest_was_made_to_fit_is_found_in_the_log(acme):
 
 
 def test_a_root_or_size_the_log_never_had_is_found(acme):
-    file, manifest = export(acme)
+    file, manifest = export(acme, "start.jsonl", "--type", "service.start")
     told = json.loads(manifest.read_text())
     for members, says in (
         ({"root": base64.b64encode(bytes(32)).decode()}, "the log never had that root"),
