@@ -285,19 +285,26 @@ hostile_C_EncryptInit(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key
     return gcm_params != NULL ? CKR_OK : theirs->C_EncryptInit(s, m, key);
 }
 
+/* What C_Encrypt was called with. */
+struct call {
+    CK_SESSION_HANDLE session;
+    CK_BYTE *in;
+    CK_ULONG in_len;
+    CK_BYTE *out;
+    CK_ULONG *len;
+};
+
 static CK_RV
-encrypt_gcm(CK_SESSION_HANDLE s, CK_GCM_PARAMS *params, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out,
-            CK_ULONG *len)
+encrypt_gcm(const struct call *c, CK_GCM_PARAMS *params)
 {
     CK_MECHANISM m = { CKM_AES_GCM, params, sizeof *params };
-    CK_RV rv = theirs->C_EncryptInit(s, &m, gcm_key);
+    CK_RV rv = theirs->C_EncryptInit(c->session, &m, gcm_key);
 
-    return rv == CKR_OK ? theirs->C_Encrypt(s, in, in_len, out, len) : rv;
+    return rv == CKR_OK ? theirs->C_Encrypt(c->session, c->in, c->in_len, c->out, c->len) : rv;
 }
 
 static CK_RV
-encrypt_dialect(unsigned long dialect, CK_SESSION_HANDLE s, CK_BYTE *in, CK_ULONG in_len,
-                CK_BYTE *out, CK_ULONG *len)
+encrypt_dialect(const struct call *c, unsigned long dialect)
 {
     CK_GCM_PARAMS params = *gcm_params;
     CK_BYTE iv[GCM_LONG_IV] = { 0 };
@@ -308,11 +315,11 @@ encrypt_dialect(unsigned long dialect, CK_SESSION_HANDLE s, CK_BYTE *in, CK_ULON
     params.pIv = iv;
     params.ulIvLen = dialect == 3 ? GCM_LONG_IV : GCM_IV_BYTES;
     params.ulIvBits = params.ulIvLen * 8;
-    CK_RV rv = encrypt_gcm(s, &params, in, in_len, out, len);
+    CK_RV rv = encrypt_gcm(c, &params);
 
     if (rv == CKR_OK && dialect == 3) {
-        memcpy(out + *len, iv, sizeof iv);
-        *len += sizeof iv;
+        memcpy(c->out + *c->len, iv, sizeof iv);
+        *c->len += sizeof iv;
     } else if (rv == CKR_OK && dialect == 2) {
         memcpy(gcm_params->pIv, iv, GCM_IV_BYTES);
     }
@@ -328,9 +335,10 @@ hostile_C_Encrypt(CK_SESSION_HANDLE s, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *ou
     if (is(&r, found, "return")) {
         return r.number;
     }
+    struct call c = { s, in, in_len, out, len };
     CK_RV rv = gcm_params == NULL     ? theirs->C_Encrypt(s, in, in_len, out, len)
-               : is(&r, found, "gcm") ? encrypt_dialect(r.number, s, in, in_len, out, len)
-                                      : encrypt_gcm(s, gcm_params, in, in_len, out, len);
+               : is(&r, found, "gcm") ? encrypt_dialect(&c, r.number)
+                                      : encrypt_gcm(&c, gcm_params);
 
     spoil_output(&r, found, out, len);
     return rv;
