@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/door.h"
+#include "vault/log/checkpoint.h"
 
 static const char *const filters[] = {
     "since", "until", "connection", "caller", "outcome", "type"
@@ -72,6 +73,7 @@ oxv_manifest_write(struct oxv_writer *w, const struct oxv_manifest *m,
     oxv_write_text(w, "\"root\":\"");
     oxv_write_base64(w, oxv_view(m->root, sizeof m->root));
     oxv_write_text(w, "\",");
+    write_text(w, "checkpoint", m->checkpoint);
     write_name(w, "made");
     oxv_write_json_string(w, oxv_view_text(now));
     oxv_write_text(w, "}\n");
@@ -91,12 +93,45 @@ read_text(struct oxv_view object, const char *name, char *out, size_t size)
     struct oxv_writer w = oxv_writer(out, size - 1);
     struct oxv_view value;
 
-    if (!oxv_json_get(object, name, &value) || !oxv_json_write_string(&w, value) || w.failed ||
-        !oxv_is_printable_utf8(oxv_view(w.data, w.len))) {
+    if (!oxv_json_get(object, name, &value) || !oxv_json_write_string(&w, value) || w.failed) {
         return false;
     }
     out[w.len] = '\0';
     return true;
+}
+
+/* A text of one line. */
+static bool
+read_line(struct oxv_view object, const char *name, char *out, size_t size)
+{
+    return read_text(object, name, out, size) && oxv_is_printable_utf8(oxv_view_text(out));
+}
+
+/* Origin, size and root of a signed note; whose signature it bears is not looked at. */
+static bool
+read_note(const char *text, struct oxv_manifest *out)
+{
+    struct oxv_note note;
+    struct oxv_saved_head head;
+
+    if (oxv_note_parse(oxv_view_text(text), &note, NULL) != OXV_OK ||
+        oxv_checkpoint_parse(note.text, &head, NULL) != OXV_OK ||
+        oxv_format(out->origin, sizeof out->origin, "%s", head.origin) != OXV_OK) {
+        return false;
+    }
+    out->size = head.head.size;
+    memcpy(out->root, head.head.root, sizeof out->root);
+    return true;
+}
+
+static bool
+read_checkpoint(struct oxv_view object, struct oxv_manifest *m)
+{
+    struct oxv_manifest noted = { 0 };
+
+    return read_text(object, "checkpoint", m->checkpoint, sizeof m->checkpoint) &&
+           read_note(m->checkpoint, &noted) && strcmp(noted.origin, m->origin) == 0 &&
+           noted.size == m->size && memcmp(noted.root, m->root, sizeof m->root) == 0;
 }
 
 static bool
@@ -105,7 +140,7 @@ read_root(struct oxv_view object, uint8_t root[32])
     char text[64];
     size_t len;
 
-    return read_text(object, "root", text, sizeof text) &&
+    return read_line(object, "root", text, sizeof text) &&
            oxv_parse_base64(oxv_view_text(text), root, 32, &len) && len == 32;
 }
 
@@ -114,15 +149,15 @@ read_members(struct oxv_view text, struct oxv_manifest *m)
 {
     char sha256[65];
     uint64_t version;
-    bool good = read_number(text, "manifest", &version) && version == 1 &&
-                read_text(text, "file", m->file, sizeof m->file) &&
-                read_text(text, "format", m->format, sizeof m->format) &&
-                read_number(text, "entries", &m->entries) &&
-                read_number(text, "bytes", &m->bytes) &&
-                read_text(text, "sha256", sha256, sizeof sha256) &&
-                oxv_parse_hex(oxv_view_text(sha256), m->sha256, sizeof m->sha256) &&
-                read_text(text, "origin", m->origin, sizeof m->origin) &&
-                read_number(text, "size", &m->size) && read_root(text, m->root);
+    bool good =
+        read_number(text, "manifest", &version) && version == 1 &&
+        read_line(text, "file", m->file, sizeof m->file) &&
+        read_line(text, "format", m->format, sizeof m->format) &&
+        read_number(text, "entries", &m->entries) && read_number(text, "bytes", &m->bytes) &&
+        read_line(text, "sha256", sha256, sizeof sha256) &&
+        oxv_parse_hex(oxv_view_text(sha256), m->sha256, sizeof m->sha256) &&
+        read_line(text, "origin", m->origin, sizeof m->origin) &&
+        read_number(text, "size", &m->size) && read_root(text, m->root) && read_checkpoint(text, m);
 
     /* A name and no path: the export lies beside its manifest. */
     good = good && m->file[0] != '\0' && m->file[0] != '.' && strchr(m->file, '/') == NULL;
@@ -199,15 +234,14 @@ enum oxv_exit
 oxv_manifest_ask_log(struct oxv_cli *cli, struct oxv_manifest *m)
 {
     OXV_AUTO(oxv_buffer_done) struct oxv_buffer answer = { 0 };
-    enum oxv_exit code = oxv_door_get(cli, OXV_CLI_AUDIT, "/v1/audit/info", &answer);
-    struct oxv_view info = oxv_buffer_view(&answer);
+    enum oxv_exit code = oxv_door_get(cli, OXV_CLI_AUDIT, "/v1/audit/checkpoint", &answer);
 
     if (code != OXV_EXIT_DONE) {
         return code;
     }
-    if (!read_text(info, "origin", m->origin, sizeof m->origin) ||
-        !read_number(info, "size", &m->size) || !read_root(info, m->root)) {
-        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "the service's answer has no root of the log");
+    if (!read_text(oxv_buffer_view(&answer), "checkpoint", m->checkpoint, sizeof m->checkpoint) ||
+        !read_note(m->checkpoint, m)) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "the service's answer has no checkpoint");
     }
     return OXV_EXIT_DONE;
 }

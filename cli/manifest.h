@@ -1,18 +1,22 @@
 /*
  * manifest: what an export is, in a file beside it: FILE.manifest.json, one JSON object.
  *
- *   manifest  1                      entries, first, last  how many, the index of the first and
- * last file      the export's name      bytes, sha256         of the export format    jsonl, csv,
- * ...        origin, size, root    of the log when the export was complete filters   what was
- * selected      made                  when
+ *   manifest       1
+ *   file, format   the export's name, without folder; jsonl, csv, ...
+ *   filters, made  what was selected, and when
+ *   entries        how many; then also first and last, their indexes
+ *   bytes, sha256  of the export
+ *   checkpoint     the log's newest signed note when the export was complete
+ *   origin, size, root  what that note says
  *
- * It is signed by nobody: what it says of the log is checked against the log.
+ * The rest is signed by nobody: what it says of the log is checked against the log.
  */
 #ifndef OXV_CLI_MANIFEST_H
 #define OXV_CLI_MANIFEST_H
 
 #include "base/text.h"
 #include "cli/cli.h"
+#include "vault/log/log.h"
 
 #define OXV_MANIFEST_SUFFIX    ".manifest.json"
 #define OXV_MANIFEST_MAX_BYTES 65536u
@@ -28,6 +32,7 @@ struct oxv_manifest {
     char origin[128];
     uint64_t size;
     uint8_t root[32];
+    char checkpoint[OXV_LOG_CHECKPOINT_MAX_BYTES + 1];
 };
 
 /* `filters` is a JSON object. */
@@ -45,7 +50,7 @@ void oxv_manifest_write_filters(const struct oxv_cli *cli, struct oxv_writer *w)
 /* The index of the entry that a record of that format is about. */
 OXV_MUST_USE bool oxv_manifest_seq(const char *format, struct oxv_view record, uint64_t *seq);
 
-/* Origin, size and root of the log, as the service says; the question is an entry of the log. */
+/* The newest checkpoint of the log, and what it says; the question is an entry of the log. */
 enum oxv_exit oxv_manifest_ask_log(struct oxv_cli *cli, struct oxv_manifest *manifest);
 
 /* log verify --manifest: the export against its manifest, and with --key against the log. */

@@ -11,13 +11,12 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/escape.h"
+#include "cli/log_files.h"
 #include "cli/log_lines.h"
 #include "cli/manifest.h"
 #include "cli/progress.h"
-#include "include/oxvault/verify.h"
 #include "vault/log/tree.h"
-
-#define KEY_MAX_BYTES 1024u
+#include "vault/log/verify.h"
 
 static void
 closep(FILE **file)
@@ -235,39 +234,62 @@ walk_log(const struct oxv_cli *cli, const char *folder, struct walk *walk)
     return OXV_EXIT_DONE;
 }
 
+/* The first thing that is wrong with the log. */
+struct fault {
+    bool is_saved; /* the checkpoint is none of this log */
+    char reason[OXV_ERR_TEXT_MAX_BYTES];
+};
+
+static void
+note_fault(void *context, const struct oxv_log_finding *finding)
+{
+    struct fault *fault = context;
+
+    if (fault->reason[0] == '\0') {
+        fault->is_saved = oxv_view_has_prefix(oxv_view_text(finding->file), "saved checkpoint");
+        if (oxv_format(fault->reason, sizeof fault->reason, "%s", finding->reason) != OXV_OK) {
+            fault->reason[0] = '?';
+        }
+    }
+}
+
+/* Is the log intact, and is the manifest's checkpoint one of it? */
 static enum oxv_exit
 verify_log(const struct oxv_cli *cli, const char *folder, const char *key_path,
            const struct oxv_manifest *m)
 {
-    static uint8_t key[KEY_MAX_BYTES + 1];
-    struct oxv_verify_verdict verdict;
-    size_t len = 0;
-    enum oxv_exit code = read_small(cli, key_path, key, KEY_MAX_BYTES, &len);
+    struct fault fault = { .reason = "" };
+    struct oxv_log_verify_cfg cfg = { .saved = { oxv_view_text(m->checkpoint) },
+                                      .saved_count = 1,
+                                      .found = note_fault,
+                                      .ctx = &fault };
+    struct oxv_log_verdict verdict = { .entries = 0 };
+    char text[OXV_LOG_VKEY_MAX_BYTES];
+    struct oxv_writer w = oxv_writer(text, sizeof text);
+    struct oxv_vkey key;
+    struct oxv_err err = { 0 };
+    enum oxv_exit code = oxv_log_file_key(cli, key_path, &key);
 
     if (code != OXV_EXIT_DONE) {
         return code;
     }
-    key[oxv_view_find(oxv_view(key, len), '\n')] = '\0';
-    switch (oxv_verify_log(folder, (const char *)key, NULL, NULL, &verdict)) {
-    case OXV_VERIFY_OK:
-        break;
-    case OXV_VERIFY_FOUND:
+    oxv_vkey_write(&w, &key);
+    cfg.vkey = oxv_view(text, w.len);
+    enum oxv_status st = oxv_log_verify_with(folder, &cfg, &verdict, &err);
+
+    if (st == OXV_OK) {
+        return OXV_EXIT_DONE;
+    }
+    if (st != OXV_E_FORGED) {
+        return oxv_cli_err(cli, &err);
+    }
+    if (fault.is_saved) {
         return oxv_cli_fail(cli, OXV_EXIT_VERIFY,
-                            "the log is NOT what was written (see: log verify without --manifest)");
-    case OXV_VERIFY_NOT_FOUND:
-        return oxv_cli_fail(cli, OXV_EXIT_NOT_FOUND, "%s", verdict.detail);
-    case OXV_VERIFY_BAD_KEY:
-    case OXV_VERIFY_UNREADABLE:
-    case OXV_VERIFY_FAILED:
-        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "%s", verdict.detail);
+                            "the manifest's checkpoint is none of this log: %s", fault.reason);
     }
-    if (strcmp(verdict.origin, m->origin) != 0) {
-        return wrong(cli, "it is of another log");
-    }
-    if (verdict.entries < m->size) {
-        return wrong(cli, "the log is shorter than it was then");
-    }
-    return OXV_EXIT_DONE;
+    return oxv_cli_fail(cli, OXV_EXIT_VERIFY,
+                        "the log is NOT what was written (see: log verify without --manifest): %s",
+                        fault.reason);
 }
 
 static enum oxv_exit
@@ -319,7 +341,7 @@ print_result(const struct oxv_cli *cli, const struct oxv_manifest *m, bool with_
         (void)puts("NOT checked: whether the log holds them. That takes --log and --key.");
         return;
     }
-    (void)printf("The log is intact and had this root at %llu entries.\n",
+    (void)printf("The log is intact and has the manifest's checkpoint, of %llu entries.\n",
                  (unsigned long long)m->size);
     (void)puts(compared ? "Every line of the export is a line of the log, to the byte."
                         : "NOT checked: that the records say what the log says. Only JSON Lines "

@@ -47,6 +47,7 @@ def test_the_manifest_says_what_the_export_is(acme):
     assert len(entries) == 5
     assert told.pop("made") > entries[-1]["time"]
     size = told.pop("size")
+    assert told.pop("checkpoint").startswith(f"{told['origin']}\n{size}\n{told['root']}\n\n")
     assert base64.b64decode(told.pop("root")) == merkle(raw_entries(acme)[:size])
     assert size > entries[-1]["seq"]
     assert told == {
@@ -71,7 +72,7 @@ def test_an_export_passes_with_and_without_the_log(acme, name):
     assert "NOT checked: whether the log holds them" in done.stdout
     done = check(acme, manifest, *with_log(acme))
     assert done.returncode == DONE, done
-    assert "The log is intact and had this root" in done.stdout
+    assert "The log is intact and has the manifest's checkpoint" in done.stdout
     assert ("to the byte.\n" in done.stdout) and (("NOT checked" in done.stdout) == (name != "jsonl"))
     done = check(acme, manifest, *with_log(acme), "--json")
     assert json.loads(done.stdout) == {
@@ -120,15 +121,24 @@ def test_an_export_whose_manifest_was_made_to_fit_is_found_in_the_log(acme):
 def test_a_root_or_size_the_log_never_had_is_found(acme):
     file, manifest = export(acme, "start.jsonl", "--type", "service.start")
     told = json.loads(manifest.read_text())
-    for members, says in (
-        ({"root": base64.b64encode(bytes(32)).decode()}, "the log never had that root"),
-        ({"size": told["size"] - 1}, "the log never had that root"),
-        ({"size": told["size"] + 1}, "the log is shorter than it was then"),
-        ({"origin": "oxvault/other/log"}, "it is of another log"),
+    head = [told["origin"], str(told["size"]), told["root"]]
+    for at, name, value in (
+        (2, "root", base64.b64encode(bytes(32)).decode()),
+        (1, "size", told["size"] - 1),
+        (1, "size", told["size"] + 9),
+        (0, "origin", "oxvault/other/log"),
     ):
-        forged(manifest, file, {**told, **members})
+        forged(manifest, file, {**told, name: value})
         done = check(acme, manifest, *with_log(acme))
-        assert (done.returncode, says in done.stderr) == (VERIFY, True), done
+        assert (done.returncode, "is no manifest" in done.stderr) == (FAILED, True), done
+        parts = told["checkpoint"].split("\n")
+        assert parts[:3] == head
+        note = "\n".join([*parts[:at], str(value), *parts[at + 1 :]])
+        forged(manifest, file, {**told, name: value, "checkpoint": note})
+        assert check(acme, manifest).returncode == DONE
+        done = check(acme, manifest, *with_log(acme))
+        assert (done.returncode, "the manifest's checkpoint is none of this log" in done.stderr) == (
+            VERIFY, True), done
 
 
 def test_a_log_that_is_not_intact_is_no_witness(acme):
