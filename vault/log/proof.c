@@ -111,6 +111,13 @@ oxv_proof_plan_consistency(struct oxv_proof_plan *plan, uint64_t old, uint64_t s
 }
 
 void
+oxv_proof_plan_root(struct oxv_proof_plan *plan, uint64_t size)
+{
+    *plan = (struct oxv_proof_plan){ .node_count = 0 };
+    add_hash(plan, (struct range){ 0, size });
+}
+
+void
 oxv_proof_finish(const struct oxv_proof_plan *plan, struct oxv_hasher *hasher,
                  struct oxv_proof *out)
 {

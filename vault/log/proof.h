@@ -47,6 +47,8 @@ OXV_MUST_USE enum oxv_status oxv_proof_plan_inclusion(struct oxv_proof_plan *pla
  */
 OXV_MUST_USE enum oxv_status oxv_proof_plan_consistency(struct oxv_proof_plan *plan, uint64_t old,
                                                         uint64_t size);
+/* The root of the first `size` leaves, which are some: the proof's only hash. */
+void oxv_proof_plan_root(struct oxv_proof_plan *plan, uint64_t size);
 /* Once all nodes are known. */
 void oxv_proof_finish(const struct oxv_proof_plan *plan, struct oxv_hasher *hasher,
                       struct oxv_proof *out);
