@@ -49,13 +49,45 @@ answer_added(struct oxv_keeper *k, struct oxv_token_op *op)
     oxv_token_op_done(k, op);
 }
 
-/* The row; `pair` is NULL where keys are made as objects of the token. */
+/* The row as it is now, or a new one. `pair` is NULL where keys are made as objects of the token.
+ */
+static enum oxv_status
+fill_record(struct oxv_keeper *k, struct oxv_token_op *op, const struct oxv_msg_helper_public *pair,
+            struct oxv_token_record *out, struct oxv_err *err)
+{
+    const struct oxv_token *row = oxv_vault_token_by_uri(k->vault, oxv_view_text(op->helper->uri));
+
+    op->was_there = row != NULL;
+    op->row_id = row != NULL ? row->id : 0;
+    if (row == NULL && oxv_vault_count(k->vault, OXV_TABLE_TOKEN) >= OXV_TOKEN_ROWS_MAX) {
+        return oxv_fail(err, OXV_E_LIMIT, "there are %u tokens already", OXV_TOKEN_ROWS_MAX);
+    }
+    *out = row != NULL ? row->record
+                       : (struct oxv_token_record){ .created_us = k->now_us,
+                                                    .module = oxv_view_text(op->helper->module),
+                                                    .token_uri = oxv_view_text(op->helper->uri) };
+    if (pair != NULL && out->public_key.len == 0) {
+        out->pair_id = pair->key_id;
+        out->public_key = pair->public_key;
+        out->oaep = pair->oaep;
+    }
+    return OXV_OK;
+}
+
+/* A change is worth it for a new row, and for a pair where there was none. */
+static bool
+says_something_new(const struct oxv_keeper *k, const struct oxv_token_op *op,
+                   const struct oxv_token_record *record)
+{
+    const struct oxv_token *row = oxv_vault_token_by_id(k->vault, op->row_id);
+
+    return row == NULL || row->record.public_key.len != record->public_key.len;
+}
+
 static void
 store(struct oxv_keeper *k, struct oxv_token_op *op, const struct oxv_msg_helper_public *pair)
 {
-    struct oxv_token_record record = { .created_us = k->now_us,
-                                       .module = oxv_view_text(op->helper->module),
-                                       .token_uri = oxv_view_text(op->helper->uri) };
+    struct oxv_token_record record = { 0 };
     struct oxv_entry entry = { .type = OXV_ENTRY_TOKEN_ADD,
                                .reason = oxv_view_text(op->helper->label) };
     struct oxv_admin_change c;
@@ -66,10 +98,13 @@ store(struct oxv_keeper *k, struct oxv_token_op *op, const struct oxv_msg_helper
     }
     struct oxv_request request = oxv_token_op_request(k, op);
 
-    if (pair != NULL) {
-        record.pair_id = pair->key_id;
-        record.public_key = pair->public_key;
-        record.oaep = pair->oaep;
+    if (fill_record(k, op, pair, &record, &err) != OXV_OK) {
+        oxv_token_op_refuse(k, op, &err);
+        return;
+    }
+    if (!says_something_new(k, op, &record)) {
+        oxv_token_op_publish(k, op, answer_added);
+        return;
     }
     if (!oxv_admin_change_begin(&c, k, &request)) {
         oxv_token_op_done(k, op);
@@ -121,6 +156,8 @@ add_ready(struct oxv_keeper *k, struct oxv_helper *h, void *ctx, uint64_t troubl
     struct oxv_token_op *op = ctx;
     struct oxv_box_token_add box = read_box(op);
     struct oxv_msg_helper_pair message = { .key_id = box.pair_id, .allow_oaep_sha1 = 1 };
+    struct oxv_token_record record = { 0 };
+    struct oxv_err err = { 0 };
 
     if (trouble != OXV_TOKEN_FINE) {
         oxv_token_op_refuse_trouble(k, op, trouble, oxv_view_text(h->text));
@@ -129,13 +166,11 @@ add_ready(struct oxv_keeper *k, struct oxv_helper *h, void *ctx, uint64_t troubl
     if (!oxv_token_op_may_go_on(k, op)) {
         return;
     }
-    const struct oxv_token *row = oxv_vault_token_by_uri(k->vault, oxv_view_text(h->uri));
-
-    if (row != NULL) {
-        op->row_id = row->id;
-        op->was_there = true;
-        oxv_token_op_publish(k, op, answer_added);
-    } else if (box.objects_only != 0) {
+    if (fill_record(k, op, NULL, &record, &err) != OXV_OK) { /* before a pair is made */
+        oxv_token_op_refuse(k, op, &err);
+        return;
+    }
+    if (box.objects_only != 0 || record.public_key.len > 0) {
         store(k, op, NULL);
     } else if (oxv_helper_call(k, h, OXV_MSG_HELPER_PAIR, &message,
                                (struct oxv_call_then){ pair_done, op }) != OXV_OK) {
@@ -164,11 +199,6 @@ oxv_admin_token_add(struct oxv_keeper *k, const struct oxv_request *request)
 
     if (oxv_challenge_open_box(k, request, msg->box, OXV_BOX_TOKEN_ADD, &box, &err) != OXV_OK ||
         oxv_fields_decode(box.head.payload, &oxv_box_token_add_shape, &fields, &err) != OXV_OK) {
-        oxv_admin_refuse(k, request, OXV_ENTRY_TOKEN_ADD, &err);
-        return;
-    }
-    if (oxv_vault_count(k->vault, OXV_TABLE_TOKEN) >= OXV_TOKEN_ROWS_MAX) {
-        (void)oxv_fail(&err, OXV_E_LIMIT, "there are %u tokens already", OXV_TOKEN_ROWS_MAX);
         oxv_admin_refuse(k, request, OXV_ENTRY_TOKEN_ADD, &err);
         return;
     }
