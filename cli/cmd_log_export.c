@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "cli/command.h"
 #include "cli/door.h"
+#include "cli/log_export.h"
 #include "cli/log_lines.h"
 #include "cli/manifest.h"
 #include "cli/new_file.h"
@@ -216,10 +217,12 @@ oxv_cmd_log_export(struct oxv_cli *cli)
     char path[OXV_DOOR_PATH_MAX_BYTES];
     enum oxv_exit code;
 
+    if (given != NULL && strcmp(given, "tiles") == 0) {
+        return oxv_log_export_tiles(cli);
+    }
     if (format == NULL) {
-        return oxv_cli_usage(cli,
-                             "--format is jsonl, csv, ocsf, ecs, cef, leef or rfc5424, not: %s",
-                             given);
+        return oxv_cli_usage(
+            cli, "--format is jsonl, csv, ocsf, ecs, cef, leef, rfc5424 or tiles, not: %s", given);
     }
     (void)crypto_hash_sha256_init(&e.hash); /* cannot fail */
     if (oxv_format(e.manifest.format, sizeof e.manifest.format, "%s", format) != OXV_OK) {

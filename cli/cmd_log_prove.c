@@ -1,33 +1,18 @@
 /*
- * log checkpoint and log prove: the newest signed head, and proofs that lead to it. The entries are
- * read once, whatever is to be proved; nothing of them is kept but a few hashes.
+ * log checkpoint and log prove: the newest signed head, and proofs that lead to it, or to one that
+ * was kept. The service's entries are read once, and nothing of them is kept but a few hashes.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "base/text.h"
-#include "cli/door.h"
 #include "cli/log_files.h"
-#include "cli/log_lines.h"
+#include "cli/log_head.h"
 #include "cli/new_file.h"
-#include "cli/progress.h"
-
-#define READ_ALL_PATH "/v1/audit/log?purpose=export&format=jsonl"
-
-static enum oxv_exit
-get_checkpoint(struct oxv_cli *cli, char note[OXV_LOG_CHECKPOINT_MAX_BYTES])
-{
-    struct oxv_buffer answer = { 0 };
-    enum oxv_exit code = oxv_door_get(cli, OXV_CLI_AUDIT, "/v1/audit/checkpoint", &answer);
-
-    if (code == OXV_EXIT_DONE) {
-        oxv_door_text(oxv_buffer_view(&answer), "checkpoint", note, OXV_LOG_CHECKPOINT_MAX_BYTES);
-    }
-    oxv_buffer_done(&answer);
-    return code;
-}
+#include "vault/log/folder.h"
 
 /* To --output, or to standard output. */
 static enum oxv_exit
@@ -80,27 +65,16 @@ put_text(struct oxv_cli *cli, struct oxv_view text, const char *what)
     return OXV_EXIT_DONE;
 }
 
-enum oxv_exit
-oxv_cmd_log_checkpoint(struct oxv_cli *cli)
-{
-    char note[OXV_LOG_CHECKPOINT_MAX_BYTES];
-    enum oxv_exit code = get_checkpoint(cli, note);
-
-    return code == OXV_EXIT_DONE ? put_text(cli, oxv_view_text(note), "checkpoint") : code;
-}
-
 /* What is to be proved, and what the entries give for it. */
 struct proving {
     struct oxv_hasher *hasher;
-    struct oxv_proof_head head;
-    struct oxv_proof_head old; /* of a proof of growth */
-    bool knows_old_root;
-    uint8_t old_root[OXV_HASH_BYTES]; /* as the entries have it */
+    struct oxv_log_head head;
+    struct oxv_log_head kept; /* of a proof of growth from a checkpoint: the older one */
+    bool has_kept;
+    struct oxv_proof_head old; /* of a proof of growth: as the entries have it */
     struct oxv_proof_plan plan;
     struct oxv_proof_pass pass;
     struct oxv_proof_file file;
-    struct oxv_progress progress;
-    char note[OXV_LOG_CHECKPOINT_MAX_BYTES];
 };
 
 static void
@@ -114,127 +88,143 @@ proving_free(struct proving *p)
 
 OXV_DEFINE_OWNER(proving);
 
+static struct proving *
+proving_new(void)
+{
+    OXV_AUTO(proving_freep) struct proving *p = calloc(1, sizeof *p);
+
+    if (p != NULL) {
+        p->hasher = oxv_hasher_new();
+    }
+    return p != NULL && p->hasher != NULL ? proving_take(&p) : NULL;
+}
+
+enum oxv_exit
+oxv_cmd_log_checkpoint(struct oxv_cli *cli)
+{
+    OXV_AUTO(proving_freep) struct proving *p = proving_new();
+
+    if (p == NULL) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "no memory");
+    }
+    enum oxv_exit code = oxv_log_ask_head(cli, &p->head);
+
+    return code == OXV_EXIT_DONE ? put_text(cli, oxv_view_text(p->head.note), "checkpoint") : code;
+}
+
 static bool
 take_entry(void *context, struct oxv_view line)
 {
     struct proving *p = context;
     struct oxv_tree *tree = &p->pass.tree;
 
-    if (tree->size == p->head.size) {
-        return false; /* entries that are newer than the checkpoint */
-    }
     if (p->file.kind == OXV_PROOF_OF_ENTRY && tree->size == p->file.number &&
         line.len <= sizeof p->file.extra) {
         memcpy(p->file.extra, line.data, line.len);
         p->file.extra_len = line.len;
     }
     oxv_proof_pass_add(&p->pass, p->hasher, line);
-    if (tree->size == p->old.size) {
-        oxv_tree_root(tree, p->hasher, p->old_root);
+    if (p->file.kind == OXV_PROOF_OF_GROWTH && tree->size == p->file.number) {
+        p->old.size = tree->size;
+        oxv_tree_root(tree, p->hasher, p->old.root);
     }
-    oxv_progress_show(&p->progress, tree->size);
     return true;
 }
 
-/* Reads all entries; they must be those of the checkpoint. */
+/* From the service's entries. */
 static enum oxv_exit
-read_entries(struct oxv_cli *cli, struct proving *p)
+prove_running(struct oxv_cli *cli, struct proving *p)
 {
-    uint8_t root[OXV_HASH_BYTES];
-
     oxv_proof_pass_init(&p->pass, &p->plan, 0);
-    oxv_progress_begin(&p->progress, "entries", p->head.size);
-    enum oxv_exit code = oxv_log_read(cli, READ_ALL_PATH, OXV_LOG_IDLE_S, take_entry, p);
+    enum oxv_exit code = oxv_log_read_all(cli, &p->head, p->hasher, take_entry, p);
 
-    oxv_progress_end(&p->progress);
-    if (code != OXV_EXIT_DONE) {
-        return code;
+    if (code == OXV_EXIT_DONE) {
+        oxv_proof_finish(&p->plan, p->hasher, &p->file.proof);
     }
-    oxv_tree_root(&p->pass.tree, p->hasher, root);
-    if (p->pass.tree.size != p->head.size || memcmp(root, p->head.root, sizeof root) != 0) {
-        return oxv_cli_fail(cli, OXV_EXIT_VERIFY,
-                            "the entries are not those of the log's own checkpoint: run log verify "
-                            "on a copy of the log");
+    return code;
+}
+
+/* From a copy of the folder. */
+static enum oxv_exit
+prove_folder(struct oxv_cli *cli, const char *folder, struct proving *p)
+{
+    struct oxv_err err = { 0 };
+    OXV_AUTO(oxv_closep) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) {
+        (void)oxv_fail_errno(&err, "cannot open %s", folder);
+        return oxv_cli_err(cli, &err);
     }
-    if (p->knows_old_root && memcmp(p->old_root, p->old.root, sizeof p->old_root) != 0) {
-        return oxv_cli_fail(cli, OXV_EXIT_VERIFY,
-                            "the log does not contain the checkpoint: its first %llu entries are "
-                            "others now",
-                            (unsigned long long)p->old.size);
-    }
-    return OXV_EXIT_DONE;
+    enum oxv_status st = oxv_folder_prove(fd, &p->head.said.head, &p->file, &p->old, &err);
+
+    return st == OXV_OK         ? OXV_EXIT_DONE
+           : st == OXV_E_FORGED ? oxv_cli_fail(cli, OXV_EXIT_VERIFY, "%s", err.text)
+                                : oxv_cli_err(cli, &err);
 }
 
 /* OLD is a number of entries, or a checkpoint that was kept. */
 static enum oxv_exit
-read_old(struct oxv_cli *cli, const char *from, const char *origin, struct proving *p)
+plan_growth(struct oxv_cli *cli, const char *from, struct proving *p)
 {
-    OXV_AUTO(oxv_log_file_done) struct oxv_log_file file = { 0 };
-    struct oxv_saved_head old = { .head = { .size = 0 } };
-    struct oxv_note note;
-    struct oxv_err err = { 0 };
-
-    if (!oxv_parse_decimal(oxv_view_text(from), OXV_PROOF_SIZE_MAX, &p->old.size)) {
-        enum oxv_exit code = oxv_log_file_read(cli, from, &file);
+    p->file.kind = OXV_PROOF_OF_GROWTH;
+    if (!oxv_parse_decimal(oxv_view_text(from), OXV_PROOF_SIZE_MAX, &p->file.number)) {
+        enum oxv_exit code = oxv_log_read_head(cli, from, &p->kept);
 
         if (code != OXV_EXIT_DONE) {
             return code;
         }
-        if (oxv_note_parse(oxv_log_file_view(&file), &note, &err) != OXV_OK ||
-            oxv_checkpoint_parse(note.text, &old, &err) != OXV_OK) {
-            return oxv_cli_fail(cli, OXV_EXIT_FAILED, "%s: %s", from, err.text);
-        }
-        if (strcmp(old.origin, origin) != 0) {
+        if (strcmp(p->kept.said.origin, p->head.said.origin) != 0) {
             return oxv_cli_fail(cli, OXV_EXIT_VERIFY, "%s is the checkpoint of another log", from);
         }
-        p->old = old.head;
-        p->knows_old_root = true;
+        p->file.number = p->kept.said.head.size;
+        p->has_kept = true;
     }
-    p->file.kind = OXV_PROOF_OF_GROWTH;
-    p->file.number = p->old.size;
-    if (p->old.size > p->head.size) {
+    if (p->file.number > p->head.said.head.size) {
         return oxv_cli_fail(cli, OXV_EXIT_VERIFY, "the log has %llu entries, fewer than the %llu",
-                            (unsigned long long)p->head.size, (unsigned long long)p->old.size);
+                            (unsigned long long)p->head.said.head.size,
+                            (unsigned long long)p->file.number);
     }
-    if (oxv_proof_plan_consistency(&p->plan, p->old.size, p->head.size) != OXV_OK) {
+    if (oxv_proof_plan_consistency(&p->plan, p->file.number, p->head.said.head.size) != OXV_OK) {
         return oxv_cli_usage(cli, "every log begins with no entries: there is nothing to prove");
     }
     return OXV_EXIT_DONE;
 }
 
 static enum oxv_exit
-read_index(struct oxv_cli *cli, const char *index, struct proving *p)
+plan_entry(struct oxv_cli *cli, const char *index, struct proving *p)
 {
     if (!oxv_parse_decimal(oxv_view_text(index), OXV_PROOF_SIZE_MAX, &p->file.number)) {
         return oxv_cli_usage(cli, "INDEX is the number of an entry, from 0 on, not: %s", index);
     }
-    if (oxv_proof_plan_inclusion(&p->plan, p->file.number, p->head.size) != OXV_OK) {
+    if (oxv_proof_plan_inclusion(&p->plan, p->file.number, p->head.said.head.size) != OXV_OK) {
         return oxv_cli_fail(cli, OXV_EXIT_NOT_FOUND, "the log has %llu entries, no entry %s",
-                            (unsigned long long)p->head.size, index);
+                            (unsigned long long)p->head.said.head.size, index);
     }
     return OXV_EXIT_DONE;
 }
 
+/* The head that the proof is to lead to, and what is to be proved. */
 static enum oxv_exit
 begin(struct oxv_cli *cli, struct proving *p)
 {
     const char *from = oxv_cli_option(cli, "from");
-    struct oxv_saved_head head;
-    struct oxv_note note;
-    struct oxv_err err = { 0 };
-    enum oxv_exit code = get_checkpoint(cli, p->note);
+    const char *checkpoint = oxv_cli_option(cli, "checkpoint");
+    enum oxv_exit code;
 
+    if ((from != NULL) == (cli->arguments_count > 0)) {
+        return oxv_cli_usage(cli, "give the INDEX of an entry, or --from with what was before");
+    }
+    if ((oxv_cli_option(cli, "log") != NULL) != (checkpoint != NULL)) {
+        return oxv_cli_usage(cli, "--log and --checkpoint go together: a copy of the log, and the "
+                                  "checkpoint that the proof shall lead to");
+    }
+    code = checkpoint == NULL ? oxv_log_ask_head(cli, &p->head)
+                              : oxv_log_read_head(cli, checkpoint, &p->head);
     if (code != OXV_EXIT_DONE) {
         return code;
     }
-    if (oxv_note_parse(oxv_view_text(p->note), &note, &err) != OXV_OK ||
-        oxv_checkpoint_parse(note.text, &head, &err) != OXV_OK) {
-        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "the service's checkpoint: %s", err.text);
-    }
-    p->head = head.head;
-    p->file.note = oxv_view_text(p->note);
-    return from != NULL ? read_old(cli, from, head.origin, p)
-                        : read_index(cli, cli->arguments[0], p);
+    p->file.note = oxv_view_text(p->head.note);
+    return from != NULL ? plan_growth(cli, from, p) : plan_entry(cli, cli->arguments[0], p);
 }
 
 enum oxv_exit
@@ -242,22 +232,27 @@ oxv_cmd_log_prove(struct oxv_cli *cli)
 {
     static uint8_t buffer[OXV_PROOF_FILE_MAX_BYTES];
     struct oxv_writer w = oxv_writer(buffer, sizeof buffer);
-    OXV_AUTO(proving_freep) struct proving *p = calloc(1, sizeof *p);
+    OXV_AUTO(proving_freep) struct proving *p = proving_new();
+    const char *folder = oxv_cli_option(cli, "log");
     struct oxv_view text;
 
-    if ((oxv_cli_option(cli, "from") != NULL) == (cli->arguments_count > 0)) {
-        return oxv_cli_usage(cli, "give the INDEX of an entry, or --from with what was before");
-    }
-    if (p == NULL || (p->hasher = oxv_hasher_new()) == NULL) {
+    if (p == NULL) {
         return oxv_cli_fail(cli, OXV_EXIT_FAILED, "no memory");
     }
     enum oxv_exit code = begin(cli, p);
 
-    code = code == OXV_EXIT_DONE ? read_entries(cli, p) : code;
+    if (code == OXV_EXIT_DONE) {
+        code = folder == NULL ? prove_running(cli, p) : prove_folder(cli, folder, p);
+    }
     if (code != OXV_EXIT_DONE) {
         return code;
     }
-    oxv_proof_finish(&p->plan, p->hasher, &p->file.proof);
+    if (p->has_kept && memcmp(p->old.root, p->kept.said.head.root, OXV_HASH_BYTES) != 0) {
+        return oxv_cli_fail(cli, OXV_EXIT_VERIFY,
+                            "the log does not contain the checkpoint: its first %llu entries are "
+                            "others now",
+                            (unsigned long long)p->old.size);
+    }
     oxv_proof_file_write(&w, &p->file);
     if (oxv_writer_finish(&w, &text) != OXV_OK) {
         oxv_bug("a proof does not fit");

@@ -195,8 +195,16 @@ static const struct oxv_option log_follow_options[] = {
 };
 static const struct oxv_option log_export_options[] = {
     LOG_FILTERS,
-    { "format", 0, false, "FORMAT", "jsonl (default), csv, ocsf, ecs, cef, leef or rfc5424" },
+    { "format", 0, false, "FORMAT", "jsonl (default), csv, ocsf, ecs, cef, leef, rfc5424 or tiles" },
     { "output", 'o', false, "FILE", "write to this file (0600) instead of stdout" },
+    { 0 },
+};
+static const struct oxv_option log_report_options[] = {
+    { "from", 0, false, "TIME", "from then on: 2026-01-31, RFC 3339, or 2h, 3d (ago)" },
+    { "to", 0, false, "TIME", "before then" },
+    { "output", 'o', false, "FILE", "the HTML file (0600)" },
+    { "key", 0, false, "FILE", "the log's first key: checks the log folder too" },
+    { "log", 0, false, "DIR", "with --key: the log folder (default: log/ of the vault)" },
     { 0 },
 };
 static const struct oxv_option log_checkpoint_options[] = {
@@ -205,6 +213,8 @@ static const struct oxv_option log_checkpoint_options[] = {
 };
 static const struct oxv_option log_prove_options[] = {
     { "from", 0, false, "OLD", "that nothing was changed since: a kept checkpoint, or a size" },
+    { "log", 0, false, "DIR", "from a copy of the log folder instead of the running service" },
+    { "checkpoint", 0, false, "FILE", "with --log: the kept checkpoint that the proof leads to" },
     { "output", 'o', false, "FILE", "write to this file (0600) instead of stdout" },
     { 0 },
 };
@@ -311,6 +321,11 @@ const struct oxv_command oxv_commands[] = {
       "Every format is one record a line. Beside FILE a manifest is written, FILE.manifest.json,\n"
       "that log verify --manifest checks.",
       log_export_options, oxv_cmd_log_export },
+    { "log report", "", 0, 0, "make a report on the access log, as one HTML file",
+      "It needs nothing but a browser: no script, nothing loaded. All entries are read, whatever\n"
+      "--from and --to select, and compared with the log's checkpoint. Exit code 6 where they are\n"
+      "not what was written; the report is there all the same.",
+      log_report_options, oxv_cmd_log_report },
     { "log checkpoint", "", 0, 0, "print the newest signed checkpoint of the access log",
       "Keep it where the log's holder cannot reach it: log verify --checkpoint compares.",
       log_checkpoint_options, oxv_cmd_log_checkpoint },

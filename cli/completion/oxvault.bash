@@ -22,7 +22,7 @@ _oxvault()
             return
             ;;
         --format)
-            mapfile -t COMPREPLY < <(compgen -W 'jsonl csv ocsf ecs cef leef rfc5424' -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W 'jsonl csv ocsf ecs cef leef rfc5424 tiles' -- "$current")
             return
             ;;
         --outcome)

@@ -60,7 +60,7 @@ def test_without_a_command_it_shows_the_commands(build):
     ("status --keyfile x", "there is no option --keyfile here"),
     ("connection show", "connection show needs: NAME"),
     ("connection show a b", "connection show does not take so many arguments: b"),
-    ("log export --format xml", "--format is jsonl, csv, ocsf, ecs, cef, leef or rfc5424, not: xml"),
+    ("log export --format xml", "--format is jsonl, csv, ocsf, ecs, cef, leef, rfc5424 or tiles, not: xml"),
     ("log show --since yesterday", "--since wants a date"),
     ("grant add a b --method GET --path /x", "--kind is needed"),
     ("grant add a b --kind oauth1", "kind oauth1 needs at least one --path"),

@@ -227,3 +227,71 @@ def test_a_malformed_checkpoint_is_named(acme):
     said = verify(acme, "--log", acme.dir / "log", "--checkpoint", bad, code=FAILED)
     assert "saved checkpoint 1" in said
     verify(acme, "--log", acme.dir / "log", "--checkpoint", acme.base / "none", code=FAILED)
+
+
+def test_proofs_are_made_from_a_copy_of_the_log_too(acme):
+    sign(acme, 5)
+    early = save(acme, "early", acme.oxvault("log", "checkpoint").stdout)
+    sign(acme, 5)
+    late = save(acme, "late", acme.oxvault("log", "checkpoint").stdout)
+    acme.stop()
+    log = acme.dir / "log"
+    for kept in (early, late):
+        head = tlog.Checkpoint(kept.read_text())
+        for index in (0, 3, head.size - 1):
+            text = acme.oxvault("log", "prove", str(index), "--log", log, "--checkpoint", kept).stdout
+            proof = tlog.Proof(text)
+            assert proof.extra == entries_of(acme)[index]
+            assert proof.checkpoint.text == head.text
+            verify(acme, "--proof", save(acme, "p", text))
+    growth = acme.oxvault("log", "prove", "--from", early, "--log", log, "--checkpoint", late).stdout
+    verify(acme, "--proof", save(acme, "p", growth), "--checkpoint", early)
+
+    def refused(code, *arguments):
+        done = acme.oxvault("log", "prove", *arguments, check=False)
+        assert (done.returncode, done.stdout) == (code, ""), done
+
+    refused(USAGE, "0", "--log", log)
+    refused(USAGE, "0", "--checkpoint", late)
+    refused(VERIFY, "--from", late, "--log", log, "--checkpoint", early)
+    cut_to(acme, tlog.Checkpoint(early.read_text()).size)
+    refused(VERIFY, "0", "--log", log, "--checkpoint", late)
+
+
+def bundles(folder):
+    """The entries of a tree of tiles."""
+    data = b"".join(p.read_bytes() for p in sorted((folder / "tile/entries").rglob("*")) if p.is_file())
+    while data:
+        length = int.from_bytes(data[:2], "big")
+        yield data[2:2 + length]
+        data = data[2 + length:]
+
+
+def test_the_log_as_tiles_is_read_by_the_rules_of_c2sp(acme):
+    sign(acme, 300)
+    folder = acme.base / "tiles"
+    assert "entries are in tiles below" in acme.oxvault("log", "export", "--format", "tiles", "-o", folder).stdout
+    checkpoint = tlog.Checkpoint((folder / "checkpoint").read_text())
+    assert checkpoint.is_signed_by(key_of(acme))
+    entries = entries_of(acme)[:checkpoint.size]
+    assert list(bundles(folder)) == entries
+    full, width = divmod(checkpoint.size, 256)
+    assert full == 1 and width > 0
+    hashes = b"".join(tlog.leaf_hash(entry) for entry in entries)
+    assert (folder / "tile/0/000").read_bytes() == hashes[:8192]
+    assert (folder / f"tile/0/001.p/{width}").read_bytes() == hashes[8192:]
+    assert (folder / "tile/1/000.p/1").read_bytes() == tlog.root_of(entries[:256])
+    files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    assert files == ["checkpoint", "tile/0/000", f"tile/0/001.p/{width}", "tile/1/000.p/1",
+                     "tile/entries/000", f"tile/entries/001.p/{width}"]
+
+
+def test_tiles_are_of_the_whole_log_and_go_into_a_new_folder(acme):
+    (acme.base / "old").mkdir()
+    for code, *arguments in ((USAGE,), (USAGE, "-o", "-"), (USAGE, "-o", acme.base / "x", "--type", "sign"),
+                             (FAILED, "-o", acme.base / "old"), (FAILED, "-o", acme.base / "none/x")):
+        done = acme.oxvault("log", "export", "--format", "tiles", *arguments, check=False)
+        assert (done.returncode, done.stdout) == (code, ""), done
+    assert not (acme.base / "x").exists()
+    assert json.loads(acme.oxvault("log", "export", "--format", "tiles", "-o", acme.base / "x", "--json").stdout) == {
+        "entries": tlog.Checkpoint((acme.base / "x/checkpoint").read_text()).size}

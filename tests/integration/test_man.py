@@ -146,7 +146,7 @@ def test_completion_offers_the_options_of_the_command(build):
 
 def test_completion_offers_values(build, tmp_path):
     assert complete(build, "log", "export", "--format", "") == [
-        "jsonl", "csv", "ocsf", "ecs", "cef", "leef", "rfc5424",
+        "jsonl", "csv", "ocsf", "ecs", "cef", "leef", "rfc5424", "tiles",
     ]
     assert complete(build, "init", "--mechanism", "aes-k") == ["aes-kwp", "aes-kwp-wrap"]
     assert complete(build, "seal", "add", "--gcm-iv", "hsm") == ["hsm-writeback", "hsm-appended"]
