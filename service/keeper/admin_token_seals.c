@@ -245,8 +245,10 @@ oxv_admin_seal_add_by_token(struct oxv_keeper *k, const struct oxv_request *requ
         return;
     }
     if (fields.existing_kind == OXV_SEAL_TOKEN) {
-        oxv_seal_value(k, fields.existing_id, wish_of(fields.existing_material), existing_value,
-                       op);
+        struct oxv_token_wish wish = wish_of(fields.existing_material);
+
+        wish.proves = true; /* the service is logged in: who asks might know nothing */
+        oxv_seal_value(k, fields.existing_id, wish, existing_value, op);
         return;
     }
     op->existing = oxv_secret_copy(fields.existing_material);

@@ -17,6 +17,10 @@
 #define WORKERS_BY_HELPER 0u
 #define PIN_STATE_LOCKED  3u
 #define CKR_PIN_LOCKED    0xa4u
+/* A PIN is short: who may ask could else try all of them against the one we have. */
+#define GUESSES_FREE  3u
+#define GUESS_REST_US 1000000u
+#define GUESS_RESTS   10u /* doubled at most so often: 17 minutes */
 
 bool
 oxv_token_is_needed(const struct oxv_keeper *k, const struct oxv_helper *h)
@@ -37,7 +41,7 @@ set_word(struct oxv_keeper *k, struct oxv_helper *h, const char *word)
     }
     h->word = word;
     h->since_us = k->now_us;
-    if (k->log == NULL || strcmp(word, "starting") == 0) {
+    if (k->log == NULL || h->is_private || strcmp(word, "starting") == 0) {
         return;
     }
     struct oxv_entry entry = { .type = OXV_ENTRY_TOKEN_STATE,
@@ -94,6 +98,40 @@ oxv_token_pin_word(const struct oxv_helper *h)
     return words[h->pin_state < 4 ? h->pin_state : 0];
 }
 
+static uint64_t
+compare_pin(struct oxv_helper *h, const struct oxv_secret *pin)
+{
+    uint64_t now_us = oxv_clock_boot_us();
+
+    if (now_us < h->guess_after_us) {
+        return OXV_TOKEN_BUSY;
+    }
+    if (h->proven_pin != NULL && oxv_secret_equals(h->proven_pin, oxv_secret_view(pin))) {
+        h->wrong_guesses = 0;
+        return OXV_TOKEN_FINE;
+    }
+    if (++h->wrong_guesses >= GUESSES_FREE) {
+        unsigned rests = h->wrong_guesses - GUESSES_FREE;
+
+        h->guess_after_us =
+            now_us + ((uint64_t)GUESS_REST_US << (rests < GUESS_RESTS ? rests : GUESS_RESTS));
+    }
+    return OXV_TOKEN_PIN;
+}
+
+/* It is logged in: has whoever typed this PIN (NULL: none) a right to it? */
+static uint64_t
+prove(struct oxv_helper *h, const struct oxv_secret *pin, bool proves)
+{
+    if (h->has_pin_pad && proves && !h->is_private) {
+        return OXV_TOKEN_NEEDS_PIN; /* it takes none that is typed: a process of its own asks */
+    }
+    if (pin == NULL || h->needs_no_pin || h->has_pin_pad) {
+        return OXV_TOKEN_FINE;
+    }
+    return compare_pin(h, pin);
+}
+
 void
 oxv_token_tell_waiters(struct oxv_keeper *k, struct oxv_helper *h, uint64_t trouble)
 {
@@ -103,7 +141,9 @@ oxv_token_tell_waiters(struct oxv_keeper *k, struct oxv_helper *h, uint64_t trou
     while (w != NULL) {
         struct oxv_token_waiter *next = w->next;
 
-        w->done(k, h, w->ctx, trouble);
+        /* The login may have been by what someone else typed. */
+        w->done(k, h, w->ctx, trouble == OXV_TOKEN_FINE ? prove(h, w->pin, w->proves) : trouble);
+        oxv_secret_freep(&w->pin);
         free(w);
         w = next;
     }
@@ -140,6 +180,7 @@ settle(struct oxv_keeper *k, struct oxv_helper *h, uint64_t trouble, uint64_t ck
         h->text[0] = '\0'; /* too long: the word has to do */
     }
     oxv_secret_freep(&h->trying_pin);
+    oxv_secret_freep(&h->proven_pin);
     h->is_logged_in = false;
     h->is_asked = false;
     h->is_open_circuit = h->is_open_circuit || trouble == OXV_TOKEN_ABSENT;
@@ -217,11 +258,12 @@ become_ready(struct oxv_keeper *k, struct oxv_helper *h)
     h->retry_at_us = 0;
     h->is_asked = false;
     oxv_token_pins_clear(k->tokens->pins, pins_dir(k), oxv_view_text(h->uri));
-    if (h->trying_pin != NULL) {
+    if (h->trying_pin != NULL && h->is_trying_typed) {
         oxv_token_pins_remember(k->tokens->pins, oxv_view_text(h->uri),
                                 oxv_secret_view(h->trying_pin));
-        oxv_secret_freep(&h->trying_pin);
     }
+    oxv_secret_freep(&h->proven_pin);
+    h->proven_pin = oxv_secret_take(&h->trying_pin);
     oxv_secret_freep(&h->typed_pin); /* it came while another one was tried */
     h->loaded_after = 0;
     /* After a failure only a key that loads tells that it is well again: so each has to. */
@@ -301,6 +343,9 @@ login_hindrance(const struct oxv_keeper *k, const struct oxv_helper *h,
     if (h->has_pin_pad) {
         return h->is_asked ? NULL : "its PIN is entered at the device itself";
     }
+    if (h->is_private) {
+        return "its PIN is asked for again: type it";
+    }
     if (pin == NULL) {
         return "the service has no PIN for it";
     }
@@ -336,8 +381,14 @@ login(struct oxv_keeper *k, struct oxv_helper *h)
         return;
     }
     h->phase = OXV_HELPER_LOGIN;
+    h->needs_no_pin = false;
+    h->is_trying_typed = h->typed_pin != NULL;
     oxv_secret_freep(&h->trying_pin);
-    h->trying_pin = oxv_secret_take(&h->typed_pin);
+    if (h->is_trying_typed) {
+        h->trying_pin = oxv_secret_take(&h->typed_pin);
+    } else if (pin != NULL) { /* no locked memory: no typed one is right */
+        h->trying_pin = oxv_secret_copy(oxv_secret_view(pin));
+    }
 }
 
 static void
@@ -365,6 +416,7 @@ open_done(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
     if (token->trouble != OXV_TOKEN_FINE && token->trouble != OXV_TOKEN_NEEDS_PIN) {
         settle(k, h, token->trouble, token->ckr, token->text);
     } else if (h->is_logged_in) {
+        h->needs_no_pin = true;
         become_ready(k, h);
     } else {
         login(k, h);
@@ -479,8 +531,12 @@ oxv_token_want(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_wish
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *pin = wish.pin;
     struct oxv_token_waiter *w;
 
+    if (wish.proves && pin == NULL && !h->is_private) {
+        done(k, h, ctx, OXV_TOKEN_NEEDS_PIN);
+        return;
+    }
     if (h->phase == OXV_HELPER_READY) {
-        done(k, h, ctx, OXV_TOKEN_FINE);
+        done(k, h, ctx, prove(h, pin, wish.proves));
         return;
     }
     w = calloc(1, sizeof *w);
@@ -492,30 +548,15 @@ oxv_token_want(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_wish
     *w = (struct oxv_token_waiter){ .next = h->waiters,
                                     .done = done,
                                     .ctx = ctx,
+                                    .proves = wish.proves,
                                     .due_us = oxv_clock_boot_us() + OXV_HELPER_CALL_US +
                                               OXV_HELPER_START_US };
     h->waiters = w;
     h->is_asked = h->is_asked || wish.is_asked;
     if (pin != NULL) {
         oxv_secret_freep(&h->typed_pin);
-        h->typed_pin = oxv_secret_take(&pin);
+        h->typed_pin = oxv_secret_copy(oxv_secret_view(pin));
+        w->pin = oxv_secret_take(&pin);
     }
     oxv_token_begin(k, h);
-}
-
-void
-oxv_token_forget(struct oxv_helper *h, const void *ctx)
-{
-    struct oxv_token_waiter **link = &h->waiters;
-
-    while (*link != NULL) {
-        struct oxv_token_waiter *w = *link;
-
-        if (w->ctx == ctx) {
-            *link = w->next;
-            free(w);
-        } else {
-            link = &w->next;
-        }
-    }
 }

@@ -12,6 +12,7 @@ struct search {
     struct oxv_helper *helper;
     struct oxv_secret *pin;
     bool is_asked;
+    bool proves;
     oxv_seal_value_fn done;
     void *ctx;
     struct oxv_err err;
@@ -113,6 +114,23 @@ seal_ready(struct oxv_keeper *k, struct oxv_helper *h, void *ctx, uint64_t troub
     try_next(k, s);
 }
 
+/* That of the seal. Where its PIN has to be shown at a PIN pad, or may have to: a process of its
+ * own asks there, and the one that is logged in goes on. */
+static struct oxv_helper *
+helper_for(struct oxv_keeper *k, const struct search *s, const struct oxv_seal *seal)
+{
+    struct oxv_helper *h = oxv_token_of_seal(k, seal);
+    bool is_private = s->proves && (h != NULL && h->is_opened ? h->has_pin_pad : s->pin == NULL);
+
+    if (h == NULL || is_private) {
+        h = oxv_token_make(k, seal->record.module, seal->record.token_uri);
+    }
+    if (h != NULL) {
+        h->is_private = h->is_private || is_private;
+    }
+    return h;
+}
+
 static void
 try_next(struct oxv_keeper *k, struct search *s)
 {
@@ -128,14 +146,13 @@ try_next(struct oxv_keeper *k, struct search *s)
         return;
     }
     s->at = seal->id;
-    h = oxv_token_of_seal(k, seal);
-    h = h != NULL ? h : oxv_token_make(k, seal->record.module, seal->record.token_uri);
+    h = helper_for(k, s, seal);
     if (h == NULL) {
         (void)oxv_fail(&s->err, OXV_E_MEMORY, "too many tokens");
         finish(k, s, NULL);
         return;
     }
-    struct oxv_token_wish wish = { .is_asked = s->is_asked };
+    struct oxv_token_wish wish = { .is_asked = s->is_asked, .proves = s->proves };
 
     if (s->pin != NULL) {
         wish.pin = oxv_secret_copy(oxv_secret_view(s->pin));
@@ -159,9 +176,12 @@ oxv_seal_value(struct oxv_keeper *k, uint64_t seal_id, struct oxv_token_wish wis
         done(k, ctx, NULL, 0, &err);
         return;
     }
-    *s = (struct search){
-        .wanted = seal_id, .pin = wish.pin, .is_asked = wish.is_asked, .done = done, .ctx = ctx
-    };
+    *s = (struct search){ .wanted = seal_id,
+                          .pin = wish.pin,
+                          .is_asked = wish.is_asked,
+                          .proves = wish.proves,
+                          .done = done,
+                          .ctx = ctx };
     (void)oxv_fail(&s->err, OXV_E_TOKEN, "the vault has no such seal of a token");
     if (wish.pin != NULL && seal_id == 0 && first != NULL && next_seal(k, first->id, 0) != NULL) {
         /* A PIN that is tried on the wrong token counts there. */

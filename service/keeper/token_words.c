@@ -90,6 +90,14 @@ oxv_token_fail(const struct oxv_helper *h, uint64_t trouble, struct oxv_view tex
     char said[OXV_HELPER_TEXT_BYTES];
     const char *name = name_of(h);
 
+    if (h->phase == OXV_HELPER_READY && text.len == 0 && trouble == OXV_TOKEN_PIN) {
+        return oxv_fail(err, OXV_E_LOCKED, "token %.64s: that is not the PIN it is logged in with",
+                        name);
+    }
+    if (h->phase == OXV_HELPER_READY && text.len == 0 && trouble == OXV_TOKEN_NEEDS_PIN) {
+        return oxv_fail(err, OXV_E_LOCKED, "token %.64s: its PIN is asked for again: give it",
+                        name);
+    }
     if (text.len == 0 || oxv_text_copy(text, said, sizeof said) != OXV_OK) {
         return oxv_fail(err, oxv_token_status(trouble), "token %.64s: %s%s", name,
                         trouble_text(trouble), advice(trouble));

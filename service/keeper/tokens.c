@@ -37,6 +37,7 @@ free_helper(struct oxv_keeper *k, size_t place)
     oxv_job_pool_done(&h->jobs);
     oxv_secret_freep(&h->typed_pin);
     oxv_secret_freep(&h->trying_pin);
+    oxv_secret_freep(&h->proven_pin);
     free(h);
 }
 
@@ -100,7 +101,7 @@ oxv_token_by_uri(const struct oxv_keeper *k, struct oxv_view uri)
     for (size_t i = 0; i < OXV_HELPERS_MAX; i++) {
         struct oxv_helper *h = k->tokens->items[i];
 
-        if (h != NULL && oxv_view_is(uri, h->uri)) {
+        if (h != NULL && !h->is_private && oxv_view_is(uri, h->uri)) {
             return h;
         }
     }
@@ -174,6 +175,7 @@ lock_one(struct oxv_keeper *k, struct oxv_helper *h)
     oxv_token_keys_free(h);
     oxv_secret_freep(&h->typed_pin);
     oxv_secret_freep(&h->trying_pin);
+    oxv_secret_freep(&h->proven_pin);
     h->phase = OXV_HELPER_DOWN;
     h->word = "starting";
     h->is_opened = false;
@@ -220,6 +222,7 @@ expire_waiters(struct oxv_keeper *k, struct oxv_helper *h)
         }
         *link = w->next;
         w->done(k, h, w->ctx, OXV_TOKEN_ABSENT);
+        oxv_secret_freep(&w->pin);
         free(w);
         link = &h->waiters; /* the callback may have changed the list */
     }

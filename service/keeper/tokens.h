@@ -34,6 +34,8 @@ struct oxv_token_waiter {
     struct oxv_token_waiter *next;
     oxv_token_ready_fn done;
     void *ctx;
+    struct oxv_secret *pin; /* what this one typed; NULL: nothing */
+    bool proves;
     uint64_t due_us;
 };
 
@@ -47,6 +49,7 @@ struct oxv_helper {
     uint64_t row_id;  /* of its row; 0: none */
     uint64_t seal_id; /* the first seal that names it; 0: none */
     size_t users;     /* requests that hold it */
+    bool is_private;  /* for one request, to ask at the device itself: nobody else finds it */
     bool is_opened;   /* this process has opened the token: uri is canonical */
 
     /* As last told, by the process or of it. */
@@ -63,8 +66,13 @@ struct oxv_helper {
 
     struct oxv_token_waiter *waiters;
     struct oxv_secret *typed_pin;  /* by a person, to be tried once, whatever was refused */
-    struct oxv_secret *trying_pin; /* the typed one of the login that is under way */
+    struct oxv_secret *trying_pin; /* that of the login that is under way */
+    bool is_trying_typed;          /* a person typed it */
     bool is_asked;                 /* a person asks: a PIN pad is worth its wait */
+    struct oxv_secret *proven_pin; /* it is logged in by this one; what is typed is compared */
+    bool needs_no_pin;             /* it was logged in when it was opened */
+    unsigned wrong_guesses;        /* compared, not tried */
+    uint64_t guess_after_us;       /* boot clock; nothing is compared before */
 
     /* The circuit breaker: open after a deadline or an absence, until something has worked. */
     bool is_open_circuit;
@@ -129,12 +137,14 @@ struct oxv_helper *oxv_token_make(struct oxv_keeper *k, struct oxv_view module,
 struct oxv_token_wish {
     struct oxv_secret *pin; /* taken; typed by a person. NULL: what the service has */
     bool is_asked;          /* a person asks */
+    bool proves;            /* and has to show the PIN, though it is logged in */
 };
-/* Wants it logged in. `done` may be called before this returns. */
+/*
+ * Wants it logged in. `done` may be called before this returns. A PIN that was typed has to be the
+ * right one even where it is logged in already: PIN, or BUSY where too many wrong ones came.
+ */
 void oxv_token_want(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_wish wish,
                     oxv_token_ready_fn done, void *ctx);
-/* Whoever waits with this ctx does not any more. */
-void oxv_token_forget(struct oxv_helper *h, const void *ctx);
 
 /* helper.c tells: the process is there (or could not be started), it ended, it says something. */
 void oxv_token_on_started(struct oxv_keeper *k, struct oxv_helper *h);

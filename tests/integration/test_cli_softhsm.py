@@ -196,7 +196,10 @@ def test_a_token_that_opens_the_vault_adds_a_passphrase(start):
     service = start()
     passphrase = private_file(service.base / "pp", "correct horse\n")
     add = ("seal", "add", "passphrase", "--passphrase-file", passphrase)
-    assert service.oxvault(*add).stdout == "Seal 2 (passphrase) opens the vault now.\n"
+    refused(service, LOCKED, *add)
+    refused(service, LOCKED, *add, "--existing-pin-file", pin_file(service, "0000"))
+    assert service.oxvault(*add, "--existing-pin-file", service.pin_file).stdout == (
+        "Seal 2 (passphrase) opens the vault now.\n")
     assert service.oxvault(*add, "--existing-pin-file", service.pin_file, "--existing-seal", "1").returncode == DONE
     refused(service, NOT_FOUND, *add, "--existing-pin-file", service.pin_file, "--existing-seal", "9")
     service.oxvault("lock")

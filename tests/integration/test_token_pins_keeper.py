@@ -1,0 +1,131 @@
+"""Who may use a token that is logged in, and which PINs are tried when."""
+
+import os
+
+import pytest
+from support import boxes, wire
+from support.played_token import PIN, URI, TokenHarness
+from test_tokens_keeper import (  # noqa: F401
+    add_connection, admin, document, furnish, give_grant, keeper, log_entries, problem, sign,
+    states_logged,
+)
+
+SEAL_ADD, SEAL_REMOVE = 38, 39
+
+
+@pytest.fixture
+def by_token(build):
+    """A vault that its token has opened at the start."""
+    harness = TokenHarness(build.libexec / "oxvault-keeper")
+    harness.init_by_token()
+    harness.pin_sources = [("", PIN)]
+    yield harness
+    harness.close()
+
+
+def start(keeper):
+    keeper.start(sealed=True)
+    assert keeper.ready == {"sealed": False}, keeper.refused
+    return keeper.frontend("admin")
+
+
+def add_keyfile(keeper, channel, pin, seal_id=1):
+    """`seal add keyfile` with the token as the existing seal."""
+    payload = wire.fields((1, seal_id), (2, boxes.TOKEN_SEAL), (3, boxes.KEYFILE), (7, pin),
+                          (8, os.urandom(32)))
+    sealed = keeper.box(channel, boxes.SEAL_ADD, payload)
+    return keeper.ask(channel, SEAL_ADD, wire.fields((1, sealed)))
+
+
+# A token that is logged in
+
+
+@pytest.mark.parametrize("wrong", [b"0000", PIN[:-1], PIN + b"5", None])
+def test_a_token_seal_adds_another_only_with_its_pin(by_token, wrong):
+    channel, _peer = start(by_token)
+    calls = by_token.token.count(wire.HELPER_LOGIN), by_token.token.count(wire.HELPER_UNSEAL)
+    assert problem(add_keyfile(by_token, channel, wrong))[0] == "wrong_seal"
+    assert calls == (by_token.token.count(wire.HELPER_LOGIN),
+                     by_token.token.count(wire.HELPER_UNSEAL))
+    assert [e["outcome"] for e in log_entries(by_token, type="seal.add")] == ["denied"]
+    assert by_token.state(channel) == "ready"
+    assert document(add_keyfile(by_token, channel, PIN))["id"] == 2
+
+
+def test_a_seal_on_a_token_that_is_away_is_not_opened_by_the_pin_of_the_service(by_token):
+    channel, _peer = start(by_token)
+    by_token.helpers[-1].end()
+    by_token.wait_for_state(channel, "absent")
+    logins = by_token.token.count(wire.HELPER_LOGIN)
+    assert problem(add_keyfile(by_token, channel, None))[0] == "wrong_seal"
+    assert by_token.token.count(wire.HELPER_LOGIN) == logins
+    assert document(add_keyfile(by_token, channel, PIN))["id"] == 2
+
+
+def test_a_login_with_a_wrong_pin_to_a_token_that_is_logged_in_is_denied(keeper, admin):  # noqa: F811
+    document(keeper.add_token(admin))
+    logins = keeper.token.count(wire.HELPER_LOGIN)
+    code, detail = problem(keeper.login(admin, b"0000"))
+    assert code == "wrong_seal" and "not the PIN it is logged in with" in detail
+    assert document(keeper.login(admin, PIN))["state"] == "ready"
+    assert document(keeper.login(admin, None))["state"] == "ready"
+    assert keeper.token.count(wire.HELPER_LOGIN) == logins
+    assert [e["outcome"] for e in log_entries(keeper, type="token.login")] == [
+        "denied", "allowed", "allowed"]
+
+
+def test_a_pin_is_not_found_by_trying_them_all(keeper, admin):  # noqa: F811
+    document(keeper.add_token(admin))
+    codes = [problem(keeper.login(admin, b"000%d" % i))[0] for i in range(4)]
+    assert codes == ["wrong_seal"] * 3 + ["busy"]
+    assert problem(keeper.login(admin, PIN))[0] == "busy"
+    keeper.until(lambda: keeper.login(admin, PIN)[0] == wire.DOC)
+
+
+def test_two_who_type_pins_at_once_are_both_judged(keeper, admin):  # noqa: F811
+    document(keeper.add_token(admin))
+    kept = []
+
+    def keep(helper, ident, values):
+        kept.append(lambda: helper.send(helper.usual(wire.HELPER_LOGIN, ident, values)))
+        return []
+
+    keeper.token.answers[wire.HELPER_LOGIN] = keep
+    keeper.helpers[-1].end()
+    keeper.token.wait(lambda: kept)
+    for ident, pin in ((21, PIN), (22, b"0000")):
+        sealed = keeper.box(admin, boxes.TOKEN_LOGIN, wire.fields((1, 1), (2, pin)))
+        wire.send(admin, wire.datagram(
+            wire.message(wire.TOKEN_LOGIN, ident, wire.fields((1, sealed)))))
+    keeper.state(admin)
+    kept[0]()
+    got = {}
+    while len(got) < 2:
+        got |= {ident: kind for kind, ident, _ in wire.receive(admin)[0]}
+    assert got == {21: wire.DOC, 22: wire.PROBLEM}
+    assert keeper.token.refused_logins == 0
+
+
+def test_a_pin_pad_asks_anew_in_a_process_of_its_own(by_token):
+    entered = [PIN]
+
+    def at_the_pad(helper, ident, _):
+        helper.logged_in = entered[0] == PIN
+        return [helper.tell(ident, pin_pad=1) if helper.logged_in else
+                helper.trouble(ident, wire.PIN_TROUBLE, 0xA0, "the token refused the PIN")]
+
+    by_token.token.answers[wire.HELPER_OPEN] = lambda h, ident, _: [h.tell(ident, pin_pad=1)]
+    by_token.token.answers[wire.HELPER_LOGIN] = at_the_pad
+    by_token.pin_sources = []
+    by_token.start(sealed=True)
+    channel, _peer = by_token.frontend("admin")
+    sealed = by_token.box(channel, boxes.UNSEAL, boxes.unseal(0, None, boxes.TOKEN_SEAL))
+    document(by_token.ask(channel, wire.UNSEAL, wire.fields((1, sealed))))
+    logins, lost = by_token.token.count(wire.HELPER_LOGIN), by_token.lost
+    assert document(add_keyfile(by_token, channel, None))["id"] == 2
+    assert document(add_keyfile(by_token, channel, b"typed"))["id"] == 3
+    assert by_token.token.count(wire.HELPER_LOGIN) == logins + 2
+    by_token.until(lambda: by_token.lost == lost + 2)
+    entered[0] = b"something else"
+    assert problem(add_keyfile(by_token, channel, None))[0] == "wrong_seal"
+    assert by_token.state(channel) == "ready"
