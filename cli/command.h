@@ -86,6 +86,7 @@ enum oxv_exit oxv_cmd_log_checkpoint(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_export(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_follow(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_prove(struct oxv_cli *cli);
+enum oxv_exit oxv_cmd_log_report(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_show(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_verify(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_seal_add(struct oxv_cli *cli);
