@@ -356,7 +356,7 @@ __wrap_nanosleep(const struct timespec *wait, struct timespec *left)
     struct oxv_view next = oxv_view_slice(other.bytes, other.step * other.waits, other.step);
 
     (void)left;
-    assert_int_equal(wait->tv_nsec, 50000000);
+    assert_int_equal(wait->tv_nsec, 250000000);
     assert_int_equal(pwrite(other.fd, next.data, next.len, (off_t)other.offset), (ssize_t)next.len);
     other.offset += next.len;
     other.waits++;

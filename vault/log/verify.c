@@ -11,8 +11,8 @@
 #include "vault/log/saved.h"
 #include "vault/log/segments.h"
 
-#define SETTLE_MS 50 /* a writer's group is whole long before */
-#define LOOKS_MAX 5u /* at an end that looks different each time */
+#define SETTLE_MS 250 /* longer than the kernel holds up a writer between two pages (200 ms) */
+#define LOOKS_MAX 5u  /* at an end that looks different each time */
 
 struct verifier {
     int dir_fd;
