@@ -195,7 +195,8 @@ static const struct oxv_option log_follow_options[] = {
 };
 static const struct oxv_option log_export_options[] = {
     LOG_FILTERS,
-    { "format", 0, false, "FORMAT", "jsonl (default), csv, ocsf, ecs, cef, leef, rfc5424 or tiles" },
+    { "format", 0, false, "FORMAT",
+      "jsonl (default), csv, ocsf, ecs, cef, leef, rfc5424 or tiles" },
     { "output", 'o', false, "FILE", "write to this file (0600) instead of stdout" },
     { 0 },
 };

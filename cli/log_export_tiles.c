@@ -36,12 +36,14 @@ OXV_DEFINE_OWNER(tiling);
 static struct tiling *
 tiling_new(void)
 {
-    struct tiling *t = calloc(1, sizeof *t);
+    OXV_AUTO(tiling_freep) struct tiling *t = calloc(1, sizeof *t);
 
-    if (t != NULL) {
-        t->fd = -1;
+    if (t == NULL) {
+        return NULL;
     }
-    return t;
+    t->fd = -1;
+    t->hasher = oxv_hasher_new();
+    return t->hasher != NULL ? tiling_take(&t) : NULL;
 }
 
 static bool
@@ -64,10 +66,7 @@ begin(const struct oxv_cli *cli, const char *path, struct tiling *t)
     if (t->fd < 0) {
         return oxv_cli_fail(cli, OXV_EXIT_FAILED, "cannot open %s: %s", path, strerror(errno));
     }
-    t->hasher = oxv_hasher_new();
-    if (t->hasher != NULL) {
-        t->tiler = oxv_tiler_new(t->fd, t->hasher, OXV_TILES_ALL);
-    }
+    t->tiler = oxv_tiler_new(t->fd, t->hasher, OXV_TILES_ALL);
     return t->tiler != NULL ? OXV_EXIT_DONE : oxv_cli_fail(cli, OXV_EXIT_FAILED, "no memory");
 }
 
