@@ -100,7 +100,7 @@ oxv_key_place_words(const struct oxv_key_place *place)
 {
     switch (place->form) {
     case OXV_KEY_UNWRAP:
-        return place->pair.oaep == OXV_TOKEN_OAEP_SHA1
+        return place->known.oaep == OXV_TOKEN_OAEP_SHA1
                    ? "in the token: sealed to it before it left this command (with RSA-OAEP and "
                      "SHA-1, because the token knows no other)"
                    : "in the token: sealed to it before it left this command";

@@ -135,7 +135,7 @@ compare_hash(const struct oxv_cli *cli, struct oxv_view answer, const struct oxv
     char told[HASH_HEX_SIZE];
     struct oxv_writer w = oxv_writer(hex, sizeof hex);
 
-    (void)crypto_hash_sha256(hash, place->pair.der, place->pair.len); /* returns 0 */
+    (void)crypto_hash_sha256(hash, place->known.key, place->known.key_len); /* returns 0 */
     oxv_write_hex(&w, oxv_view(hash, sizeof hash));
     oxv_write_u8(&w, 0);
     oxv_door_text(answer, "public_key_sha256", told, sizeof told);
@@ -148,24 +148,24 @@ compare_hash(const struct oxv_cli *cli, struct oxv_view answer, const struct oxv
     return OXV_EXIT_DONE;
 }
 
-/* vault.pub is written anew when a pair is new, and that may take a moment. */
+/* vault.pub is written anew when a token or a pair is new, and that may take a moment. */
 static enum oxv_exit
-load_public_key(const struct oxv_cli *cli, struct oxv_key_place *place)
+load_line(const struct oxv_cli *cli, bool with_pair, struct oxv_key_place *place)
 {
     uint64_t deadline = oxv_clock_boot_us() + PUBLISH_MAX_US;
 
     for (;;) {
         bool found = false;
-        enum oxv_exit code = oxv_vault_pub_token(cli, place->token, &place->pair, &found);
+        enum oxv_exit code = oxv_vault_pub_token(cli, place->token, &place->known, &found);
 
-        if (code != OXV_EXIT_DONE || found) {
+        if (code != OXV_EXIT_DONE || (found && (!with_pair || place->known.key_len > 0))) {
             return code;
         }
         if (oxv_clock_boot_us() >= deadline) {
             return oxv_cli_fail(cli, OXV_EXIT_FAILED,
-                                "%s/vault.pub has no key of token %llu: the service did not write "
-                                "it",
-                                cli->run, (unsigned long long)place->token);
+                                "%s/vault.pub has no %s token %llu: the service did not write it",
+                                cli->run, with_pair ? "key of" : "line of",
+                                (unsigned long long)place->token);
         }
         const struct timespec pause = { .tv_nsec = PUBLISH_POLL_NS };
 
@@ -173,14 +173,44 @@ load_public_key(const struct oxv_cli *cli, struct oxv_key_place *place)
     }
 }
 
+/* A door that lies must not choose the token. */
+static enum oxv_exit
+check_token(const struct oxv_cli *cli, const char *uri, const struct oxv_key_place *place)
+{
+    if (oxv_token_uri_fits(oxv_view_text(uri), oxv_view_text(place->known.uri))) {
+        return OXV_EXIT_DONE;
+    }
+    return oxv_cli_fail(cli, OXV_EXIT_FAILED,
+                        "the service answered with another token than %s; by %s/vault.pub it is "
+                        "%s: nothing was sent",
+                        uri, cli->run, place->known.uri);
+}
+
+/* The service will see the key: never in silence, and never where the token can do better. */
+static enum oxv_exit
+accept_object(const struct oxv_cli *cli, const struct oxv_key_place *place)
+{
+    if (oxv_cli_flag(cli, "objects-only")) {
+        return OXV_EXIT_DONE;
+    }
+    if (place->known.key_len > 0) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED,
+                            "the service wants to see the key, but by %s/vault.pub this token "
+                            "takes it sealed: nothing was sent. If that is wanted, say "
+                            "--objects-only",
+                            cli->run);
+    }
+    oxv_cli_warn("this token cannot take a sealed key, so the service will see the key for a "
+                 "moment, on its way into the token (--objects-only accepts that)");
+    return OXV_EXIT_DONE;
+}
+
 /* The form that the options and the token allow. */
 static enum oxv_exit
-choose_form(const struct oxv_cli *cli, struct oxv_view answer, struct oxv_key_place *out)
+choose_form(const struct oxv_cli *cli, const char *form, struct oxv_key_place *out)
 {
     const char *key_id = oxv_cli_option(cli, "key-id");
-    char form[32];
 
-    oxv_door_text(answer, "form", form, sizeof form);
     if (key_id != NULL) {
         out->form = OXV_KEY_PRE_PROVISIONED;
         return oxv_token_key_id_read(cli, key_id, out->key_id, &out->key_id_len);
@@ -189,7 +219,7 @@ choose_form(const struct oxv_cli *cli, struct oxv_view answer, struct oxv_key_pl
     out->key_id_len = OXV_TOKEN_KEY_ID_BYTES;
     if (oxv_cli_flag(cli, "objects-only") || strcmp(form, "token") == 0) {
         out->form = OXV_KEY_TOKEN;
-        return OXV_EXIT_DONE;
+        return accept_object(cli, out);
     }
     if (strcmp(form, "unwrap") != 0) {
         return oxv_cli_fail(cli, OXV_EXIT_FAILED,
@@ -204,6 +234,7 @@ oxv_key_place_find(struct oxv_cli *cli, struct oxv_key_place *out)
 {
     OXV_AUTO(oxv_buffer_done) struct oxv_buffer answer = { 0 };
     const char *uri = oxv_cli_option(cli, "in-token");
+    char form[32];
     enum oxv_exit code;
 
     *out = (struct oxv_key_place){ .form = OXV_KEY_IN_VAULT };
@@ -218,10 +249,12 @@ oxv_key_place_find(struct oxv_cli *cli, struct oxv_key_place *out)
     if (out->token == 0) {
         return oxv_cli_fail(cli, OXV_EXIT_FAILED, "the service's answer has no token");
     }
-    code = choose_form(cli, oxv_buffer_view(&answer), out);
+    oxv_door_text(oxv_buffer_view(&answer), "form", form, sizeof form);
+    code = load_line(cli, strcmp(form, "unwrap") == 0, out);
+    code = code == OXV_EXIT_DONE ? check_token(cli, uri, out) : code;
+    code = code == OXV_EXIT_DONE ? choose_form(cli, form, out) : code;
     if (code == OXV_EXIT_DONE && out->form == OXV_KEY_UNWRAP) {
-        code = load_public_key(cli, out);
-        code = code == OXV_EXIT_DONE ? compare_hash(cli, oxv_buffer_view(&answer), out) : code;
+        code = compare_hash(cli, oxv_buffer_view(&answer), out);
     }
     return code;
 }

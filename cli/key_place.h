@@ -15,7 +15,7 @@ struct oxv_key_place {
     uint64_t token; /* its row */
     uint8_t key_id[OXV_TOKEN_KEY_ID_MAX_BYTES];
     size_t key_id_len;
-    struct oxv_token_public_key pair; /* UNWRAP */
+    struct oxv_pub_token known; /* the token, as vault.pub has it; UNWRAP: with its pair */
 };
 
 /*
@@ -29,8 +29,10 @@ enum oxv_exit oxv_key_place_check_method(const struct oxv_cli *cli,
                                          const struct oxv_connection_record *record);
 
 /*
- * Makes the token of --in-token known to the service, and fills *out. The RSA key comes from
- * RUN/vault.pub alone. Without --in-token the key goes into the vault.
+ * Makes the token of --in-token known to the service, and fills *out. Which token that is, and its
+ * RSA key, come from RUN/vault.pub alone. Where the service will see the key (form TOKEN), and
+ * --objects-only does not say that this is known, it is warned of. Without --in-token the key goes
+ * into the vault.
  */
 enum oxv_exit oxv_key_place_find(struct oxv_cli *cli, struct oxv_key_place *out);
 

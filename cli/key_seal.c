@@ -49,10 +49,10 @@ make_check_value(const struct oxv_key_place *place, uint64_t method, struct oxv_
 static enum oxv_status
 load_key(const struct oxv_key_place *place, EVP_PKEY **out, struct oxv_err *err)
 {
-    const unsigned char *at = place->pair.der;
-    OXV_AUTO(oxv_pkey_freep) EVP_PKEY *key = d2i_PUBKEY(NULL, &at, (long)place->pair.len);
+    const unsigned char *at = place->known.key;
+    OXV_AUTO(oxv_pkey_freep) EVP_PKEY *key = d2i_PUBKEY(NULL, &at, (long)place->known.key_len);
 
-    if (key == NULL || (size_t)(at - place->pair.der) != place->pair.len ||
+    if (key == NULL || (size_t)(at - place->known.key) != place->known.key_len ||
         EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || EVP_PKEY_get_bits(key) < RSA_BITS_MIN) {
         return oxv_fail(err, OXV_E_FORMAT,
                         "the token's public key is no RSA key of at least %d bits", RSA_BITS_MIN);
@@ -74,7 +74,7 @@ seal_key(const struct oxv_key_place *place, struct oxv_view k0, struct oxv_write
         return st;
     }
     OXV_AUTO(context_freep) EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
-    const EVP_MD *hash = place->pair.oaep == OXV_TOKEN_OAEP_SHA1 ? EVP_sha1() : EVP_sha256();
+    const EVP_MD *hash = place->known.oaep == OXV_TOKEN_OAEP_SHA1 ? EVP_sha1() : EVP_sha256();
     size_t len = (size_t)EVP_PKEY_get_size(key);
     uint8_t *place_of_blob = oxv_write_reserve(out, len);
 

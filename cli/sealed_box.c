@@ -171,8 +171,7 @@ oxv_vault_pub_load(const struct oxv_cli *cli, struct oxv_vault_pub *out)
 }
 
 enum oxv_exit
-oxv_vault_pub_token(const struct oxv_cli *cli, uint64_t id, struct oxv_token_public_key *out,
-                    bool *found)
+oxv_vault_pub_token(const struct oxv_cli *cli, uint64_t id, struct oxv_pub_token *out, bool *found)
 {
     struct oxv_err err = { 0 };
     struct oxv_view text;
@@ -181,7 +180,7 @@ oxv_vault_pub_token(const struct oxv_cli *cli, uint64_t id, struct oxv_token_pub
     if (code != OXV_EXIT_DONE) {
         return code;
     }
-    enum oxv_status st = oxv_vault_pub_find_token(text, id, &out->oaep, out->der, &out->len, &err);
+    enum oxv_status st = oxv_vault_pub_find_token(text, id, out, &err);
 
     *found = st == OXV_OK;
     if (st != OXV_OK && st != OXV_E_NOT_FOUND) {

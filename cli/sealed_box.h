@@ -11,13 +11,6 @@ struct oxv_vault_pub {
     uint8_t key[OXV_BOX_KEY_BYTES];
 };
 
-/* The RSA key of a token, to which keys of connections are sealed. */
-struct oxv_token_public_key {
-    enum oxv_token_oaep oaep;
-    uint8_t der[OXV_TOKEN_PUBLIC_KEY_MAX_BYTES]; /* SubjectPublicKeyInfo */
-    size_t len;
-};
-
 /* What goes into one box. */
 struct oxv_box_content {
     enum oxv_box_purpose purpose;
@@ -34,9 +27,9 @@ struct oxv_box_content {
  */
 enum oxv_exit oxv_vault_pub_load(const struct oxv_cli *cli, struct oxv_vault_pub *out);
 
-/* The key of the token of this row, from the same file. *found is false where there is none. */
-enum oxv_exit oxv_vault_pub_token(const struct oxv_cli *cli, uint64_t id,
-                                  struct oxv_token_public_key *out, bool *found);
+/* What the same file says of the token of this row. *found is false where that is nothing. */
+enum oxv_exit oxv_vault_pub_token(const struct oxv_cli *cli, uint64_t id, struct oxv_pub_token *out,
+                                  bool *found);
 
 /* A one-time challenge of the service, whose vault must be that of *pub. */
 enum oxv_exit oxv_box_challenge(struct oxv_cli *cli, const struct oxv_vault_pub *pub,

@@ -118,8 +118,10 @@ OXV_MUST_USE enum oxv_status oxv_box_open(struct oxv_view box,
 
 /*
  * The text of RUN/vault.pub: "oxvault-vault-pub/1 <vault id hex> <base64 key>\n", and while the
- * vault is open a line for each token with a pair that unwraps, rows ascending:
- *   "token <row> <oaep-sha256|oaep-sha1> <base64 public key, DER>\n"
+ * vault is open a line for each token that has a row, rows ascending; of one with a pair that
+ * unwraps, and of one whose keys are objects:
+ *   "token <row> <canonical URI> <oaep-sha256|oaep-sha1> <base64 public key, DER>\n"
+ *   "token <row> <canonical URI> none -\n"
  * All of it is checked, whatever is looked for: a text has one spelling.
  */
 OXV_MUST_USE enum oxv_status oxv_vault_pub_write(struct oxv_writer *w, const uint8_t *vault_id,
@@ -128,16 +130,23 @@ OXV_MUST_USE enum oxv_status oxv_vault_pub_parse(struct oxv_view text, uint8_t *
                                                  uint8_t public_key[OXV_BOX_KEY_BYTES],
                                                  struct oxv_err *err);
 
-/* A line of vault.pub about a token, appended. OXV_E_USAGE, and nothing written: it has no pair. */
+/* What vault.pub says of a token. */
+struct oxv_pub_token {
+    char uri[OXV_TOKEN_URI_MAX_BYTES + 1]; /* canonical */
+    enum oxv_token_oaep oaep;
+    uint8_t key[OXV_TOKEN_PUBLIC_KEY_MAX_BYTES]; /* SubjectPublicKeyInfo, DER */
+    size_t key_len;                              /* 0: it has no pair */
+};
+
+/* A line of vault.pub about a token, appended. OXV_E_USAGE, and nothing written: no good URI. */
 OXV_MUST_USE enum oxv_status oxv_vault_pub_write_token(struct oxv_writer *w, uint64_t id,
                                                        const struct oxv_token_record *token);
 /*
- * The line of row `id` looked up. public_key has room for OXV_TOKEN_PUBLIC_KEY_MAX_BYTES.
+ * The line of row `id` looked up.
  *   OXV_E_NOT_FOUND  there is none    OXV_E_FORMAT  no such text. Nothing is written
  */
 OXV_MUST_USE enum oxv_status oxv_vault_pub_find_token(struct oxv_view text, uint64_t id,
-                                                      enum oxv_token_oaep *oaep,
-                                                      uint8_t *public_key, size_t *public_key_len,
+                                                      struct oxv_pub_token *out,
                                                       struct oxv_err *err);
 
 #endif

@@ -9,14 +9,13 @@
 
 #define PUB_PREFIX     "oxvault-vault-pub/1 "
 #define TOKEN_PREFIX   "token "
-#define LINE_MAX_BYTES 1536u
+#define NO_PAIR        "none -"
+#define LINE_MAX_BYTES 2560u
 
 /* One line about a token. */
 struct token_line {
     uint64_t id;
-    enum oxv_token_oaep oaep;
-    uint8_t key[OXV_TOKEN_PUBLIC_KEY_MAX_BYTES];
-    size_t key_len;
+    struct oxv_pub_token token;
 };
 
 enum oxv_status
@@ -40,15 +39,33 @@ oaep_name(uint64_t oaep)
 }
 
 static void
-write_line(struct oxv_writer *w, uint64_t id, uint64_t oaep, struct oxv_view key)
+write_line(struct oxv_writer *w, uint64_t id, const struct oxv_token_record *token)
 {
     oxv_write_text(w, TOKEN_PREFIX);
     oxv_write_decimal(w, id);
     oxv_write_text(w, " ");
-    oxv_write_text(w, oaep_name(oaep));
+    oxv_write_view(w, token->token_uri);
     oxv_write_text(w, " ");
-    oxv_write_base64(w, key);
+    if (token->public_key.len == 0) {
+        oxv_write_text(w, NO_PAIR);
+    } else {
+        oxv_write_text(w, oaep_name(token->oaep));
+        oxv_write_text(w, " ");
+        oxv_write_base64(w, token->public_key);
+    }
     oxv_write_text(w, "\n");
+}
+
+/* Visible ASCII: it cannot be taken for more than one word of the line. */
+static bool
+is_one_word(struct oxv_view uri)
+{
+    for (size_t i = 0; i < uri.len; i++) {
+        if (uri.data[i] <= ' ' || uri.data[i] > '~') {
+            return false;
+        }
+    }
+    return uri.len > 0 && uri.len <= OXV_TOKEN_URI_MAX_BYTES;
 }
 
 enum oxv_status
@@ -56,10 +73,10 @@ oxv_vault_pub_write_token(struct oxv_writer *w, uint64_t id, const struct oxv_to
 {
     struct oxv_view all;
 
-    if (token->public_key.len == 0) {
+    if (!is_one_word(token->token_uri)) {
         return OXV_E_USAGE;
     }
-    write_line(w, id, token->oaep, token->public_key);
+    write_line(w, id, token);
     return oxv_writer_finish(w, &all);
 }
 
@@ -92,6 +109,27 @@ parse_first(struct oxv_view line, uint8_t id[OXV_ID_BYTES], uint8_t key[OXV_BOX_
     return oxv_view_equals(line, oxv_view(again, w.len - 1)); /* without its newline */
 }
 
+/* "none -", or the pair. */
+static bool
+parse_pair(struct oxv_view text, struct oxv_pub_token *out)
+{
+    struct oxv_reader r = oxv_reader(text);
+    struct oxv_view oaep;
+
+    out->key_len = 0;
+    if (oxv_view_is(text, NO_PAIR)) {
+        return true;
+    }
+    if (!take_until(&r, ' ', &oaep) ||
+        !oxv_parse_base64(r.left, out->key, sizeof out->key, &out->key_len)) {
+        return false;
+    }
+    out->oaep = oxv_view_is(oaep, oaep_name(OXV_TOKEN_OAEP_SHA1)) ? OXV_TOKEN_OAEP_SHA1
+                                                                  : OXV_TOKEN_OAEP_SHA256;
+    return out->key_len > 0;
+}
+
+/* What was read is written again: another spelling of the same is refused. */
 static bool
 parse_token(struct oxv_view line, struct token_line *out)
 {
@@ -100,17 +138,21 @@ parse_token(struct oxv_view line, struct token_line *out)
     struct oxv_writer w = oxv_writer(again, sizeof again);
     struct oxv_view prefix;
     struct oxv_view id;
-    struct oxv_view oaep;
+    struct oxv_view uri;
 
     if (!oxv_read_view(&r, sizeof TOKEN_PREFIX - 1, &prefix) || !take_until(&r, ' ', &id) ||
-        !take_until(&r, ' ', &oaep) || !oxv_parse_decimal(id, UINT64_MAX, &out->id) ||
-        !oxv_parse_base64(r.left, out->key, sizeof out->key, &out->key_len) || out->id == 0 ||
-        out->key_len == 0) {
+        !take_until(&r, ' ', &uri) || !oxv_parse_decimal(id, UINT64_MAX, &out->id) ||
+        out->id == 0 || !is_one_word(uri) ||
+        oxv_text_copy(uri, out->token.uri, sizeof out->token.uri) != OXV_OK ||
+        !parse_pair(r.left, &out->token)) {
         return false;
     }
-    out->oaep = oxv_view_is(oaep, oaep_name(OXV_TOKEN_OAEP_SHA1)) ? OXV_TOKEN_OAEP_SHA1
-                                                                  : OXV_TOKEN_OAEP_SHA256;
-    write_line(&w, out->id, out->oaep, oxv_view(out->key, out->key_len));
+    const struct oxv_token_record record = { .token_uri = uri,
+                                             .public_key =
+                                                 oxv_view(out->token.key, out->token.key_len),
+                                             .oaep = out->token.oaep };
+
+    write_line(&w, out->id, &record);
     return !w.failed && oxv_view_equals(line, oxv_view(again, w.len - 1));
 }
 
@@ -120,7 +162,7 @@ struct wanted {
     uint8_t key[OXV_BOX_KEY_BYTES];
     uint64_t id;
     bool found;
-    struct token_line token;
+    struct oxv_pub_token token;
 };
 
 static bool
@@ -142,7 +184,7 @@ parse_text(struct oxv_view text, struct wanted *wanted)
         last = token.id;
         if (token.id == wanted->id) {
             wanted->found = true;
-            wanted->token = token;
+            wanted->token = token.token;
         }
     }
     return true;
@@ -169,8 +211,8 @@ oxv_vault_pub_parse(struct oxv_view text, uint8_t *vault_id, uint8_t public_key[
 }
 
 enum oxv_status
-oxv_vault_pub_find_token(struct oxv_view text, uint64_t id, enum oxv_token_oaep *oaep,
-                         uint8_t *public_key, size_t *public_key_len, struct oxv_err *err)
+oxv_vault_pub_find_token(struct oxv_view text, uint64_t id, struct oxv_pub_token *out,
+                         struct oxv_err *err)
 {
     struct wanted wanted = { .id = id };
 
@@ -178,11 +220,9 @@ oxv_vault_pub_find_token(struct oxv_view text, uint64_t id, enum oxv_token_oaep 
         return fail_text(err);
     }
     if (!wanted.found) {
-        return oxv_fail(err, OXV_E_NOT_FOUND, "vault.pub has no key of token %llu",
+        return oxv_fail(err, OXV_E_NOT_FOUND, "vault.pub has no line of token %llu",
                         (unsigned long long)id);
     }
-    *oaep = wanted.token.oaep;
-    *public_key_len = wanted.token.key_len;
-    memcpy(public_key, wanted.token.key, wanted.token.key_len);
+    *out = wanted.token;
     return OXV_OK;
 }

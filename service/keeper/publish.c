@@ -2,7 +2,7 @@
 
 #include "service/keeper/tokens.h"
 
-#define TEXT_MAX_BYTES 49152u /* OXV_TOKEN_ROWS_MAX lines */
+#define TEXT_MAX_BYTES 60416u /* OXV_TOKEN_ROWS_MAX lines */
 
 enum oxv_status
 oxv_keeper_publish(struct oxv_keeper *k, struct oxv_err *err)
@@ -14,9 +14,7 @@ oxv_keeper_publish(struct oxv_keeper *k, struct oxv_err *err)
     struct oxv_token *t = oxv_keeper_is_open(k) ? oxv_vault_next_token(k->vault, 0) : NULL;
 
     while (st == OXV_OK && t != NULL) {
-        if (t->record.public_key.len > 0) {
-            st = oxv_vault_pub_write_token(&w, t->id, &t->record);
-        }
+        st = oxv_vault_pub_write_token(&w, t->id, &t->record);
         t = oxv_vault_next_token(k->vault, t->id);
     }
     if (st != OXV_OK || oxv_writer_finish(&w, &message.text) != OXV_OK ||

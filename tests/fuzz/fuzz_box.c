@@ -65,20 +65,19 @@ check_pub(struct oxv_view text)
     uint8_t id[OXV_ID_BYTES];
     uint8_t key[OXV_BOX_KEY_BYTES];
     static uint8_t again[OXV_VAULT_PUB_MAX_BYTES];
-    static uint8_t token_key[OXV_TOKEN_PUBLIC_KEY_MAX_BYTES];
+    static struct oxv_pub_token known;
     struct oxv_writer w = oxv_writer(again, sizeof again);
     bool good = oxv_vault_pub_parse(text, id, key, NULL) == OXV_OK;
 
     require(!good || oxv_vault_pub_write(&w, id, key) == OXV_OK);
     /* Rows 1 to 9 are looked up: where there are no others, all of the text is made again. */
     for (uint64_t row = 1; row < 10; row++) {
-        struct oxv_token_record token = { .public_key = oxv_view(token_key, sizeof token_key) };
-        enum oxv_token_oaep oaep = OXV_TOKEN_OAEP_SHA256;
-        enum oxv_status st =
-            oxv_vault_pub_find_token(text, row, &oaep, token_key, &token.public_key.len, NULL);
+        enum oxv_status st = oxv_vault_pub_find_token(text, row, &known, NULL);
+        struct oxv_token_record token = { .token_uri = oxv_view_text(known.uri),
+                                          .public_key = oxv_view(known.key, known.key_len),
+                                          .oaep = known.oaep };
 
         require(good == (st != OXV_E_FORMAT));
-        token.oaep = oaep;
         require(st != OXV_OK || oxv_vault_pub_write_token(&w, row, &token) == OXV_OK);
     }
     require(!good || w.len <= text.len);

@@ -1,11 +1,13 @@
 """Tokens at the command line: arguments, PINs, and what is shown. Programs and doors are false ones
 here, so that what reaches them can be seen; test_cli_softhsm.py has the real ones."""
 
+import base64
 import json
 import os
 import subprocess
 
 import pytest
+from nacl.public import PrivateKey
 from support.credentials import A1
 from support.fake_door import FakeDoor, ok
 from support.service import private_file
@@ -463,3 +465,73 @@ def test_an_unknown_token_needs_its_module(false_service, tmp_path):
                    "https://h", "--signature-method", "RSA-SHA256", "--private-key-file", "k", "--in-token", CI)
     assert done.returncode == USAGE and "in a token only the HMAC methods sign" in done.stderr
     assert {request[0] for request in door.requests} == {"GET"}
+
+
+# A door that lies about tokens
+
+ADD_ANSWER = {"id": 1, "token_uri": URI, "form": "unwrap", "oaep": "sha256", "added": True}
+
+
+@pytest.fixture
+def lying_door(false_service, tmp_path):
+    """lying_door(answer to the token, its line of vault.pub) -> what `connection add` does."""
+    vault_id = b"\x11" * 16
+    secret_file = private_file(tmp_path / "s", json.dumps(A1.secrets))
+    pin_file = private_file(tmp_path / "p", "1234\n")
+    key = base64.b64encode(bytes(PrivateKey.generate().public_key)).decode()
+    answers = {
+        "/v1/admin/challenge": {"challenge": base64.b64encode(bytes(32)).decode(), "vault_id": vault_id.hex()},
+        "/v1/admin/connections": {"id": 1, "name": "acme"},
+    }
+    door, command = false_service(answers)
+
+    def add(answer, line, *more):
+        (tmp_path / "vault.pub").write_text(f"oxvault-vault-pub/1 {vault_id.hex()} {key}\n{line}\n")
+        (tmp_path / "vault.pub").chmod(0o644)
+        answers["/v1/admin/tokens"] = answer
+        door.requests.clear()
+        done = command("connection", "add", "acme", *NETSUITE, "--secrets-file", secret_file, "--in-token", CI,
+                       "--module", MODULE, "--pin-file", pin_file, *more)
+        return done, "/v1/admin/connections" in [request[1] for request in door.requests]
+
+    return add
+
+
+def rsa_key():
+    """A public key of 2048 bits, as SubjectPublicKeyInfo in base64."""
+    pem = subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+                         check=True, capture_output=True).stdout
+    der = subprocess.run(["openssl", "pkey", "-pubout", "-outform", "DER"], input=pem, check=True,
+                         capture_output=True).stdout
+    return base64.b64encode(der).decode()
+
+
+def test_a_key_goes_to_no_other_token_than_the_one_that_was_named(lying_door):
+    other = f"token 1 {URI.replace('token=ci', 'token=evil')}"
+    for line, answer, more in [
+        (f"{other} oaep-sha256 {rsa_key()}", ADD_ANSWER, ()),
+        (f"{other} none -", {**ADD_ANSWER, "form": "token"}, ()),
+        (f"{other} none -", {**ADD_ANSWER, "form": "token"}, ("--objects-only",)),
+        (f"{other} none -", {**ADD_ANSWER, "form": "token"}, ("--key-id", "0a")),
+    ]:
+        done, sent = lying_door(answer, line, *more)
+        assert done.returncode == FAILED and not sent, done
+        assert "answered with another token" in done.stderr and "token=evil" in done.stderr
+
+
+def test_the_service_does_not_get_to_see_a_key_that_the_token_takes_sealed(lying_door):
+    line = f"token 1 {URI} oaep-sha256 {rsa_key()}"
+    done, sent = lying_door({**ADD_ANSWER, "form": "token"}, line)
+    assert done.returncode == FAILED and not sent, done
+    assert "wants to see the key" in done.stderr and "--objects-only" in done.stderr
+    done, sent = lying_door({**ADD_ANSWER, "form": "token"}, line, "--objects-only")
+    assert (done.returncode, sent, done.stderr) == (DONE, True, "")
+
+
+def test_it_is_warned_of_that_the_service_will_see_a_key(lying_door):
+    line = f"token 1 {URI} none -"
+    done, sent = lying_door({**ADD_ANSWER, "form": "token"}, line)
+    assert done.returncode == DONE and sent, done
+    assert "will see the key for a moment" in done.stderr and "--objects-only" in done.stderr
+    done, sent = lying_door({**ADD_ANSWER, "form": "token"}, line, "--objects-only")
+    assert (done.returncode, sent, done.stderr) == (DONE, True, "")

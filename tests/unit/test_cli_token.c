@@ -82,13 +82,13 @@ make_place(struct oxv_key_place *place, unsigned bits, enum oxv_token_oaep oaep)
     unsigned char *der = NULL;
     int len = i2d_PUBKEY(key, &der);
 
-    assert_true(len > 0 && (size_t)len <= sizeof place->pair.der);
+    assert_true(len > 0 && (size_t)len <= sizeof place->known.key);
     *place = (struct oxv_key_place){ .form = OXV_KEY_UNWRAP, .token = 3 };
     memset(place->key_id, 'i', OXV_TOKEN_KEY_ID_BYTES);
     place->key_id_len = OXV_TOKEN_KEY_ID_BYTES;
-    place->pair.oaep = oaep;
-    place->pair.len = (size_t)len;
-    memcpy(place->pair.der, der, (size_t)len);
+    place->known.oaep = oaep;
+    place->known.key_len = (size_t)len;
+    memcpy(place->known.key, der, (size_t)len);
     OPENSSL_free(der);
     return key;
 }
@@ -191,11 +191,11 @@ what_is_no_strong_rsa_key_is_refused(void **state)
     OXV_AUTO(oxv_pkey_freep) EVP_PKEY *key = make_place(&place, 2048, OXV_TOKEN_OAEP_SHA256);
 
     assert_non_null(key);
-    place.pair.len--;
+    place.known.key_len--;
     assert_int_equal(PARTS(), OXV_E_FORMAT);
-    place.pair.len += 2; /* a trailing byte */
+    place.known.key_len += 2; /* a trailing byte */
     assert_int_equal(PARTS(), OXV_E_FORMAT);
-    place.pair.len = 0;
+    place.known.key_len = 0;
     assert_int_equal(PARTS(), OXV_E_FORMAT);
     assert_int_equal(parts.check_value.len, 7); /* untouched */
 #undef PARTS

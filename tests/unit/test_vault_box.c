@@ -386,7 +386,7 @@ vault_pub_has_one_spelling(void **state)
     assert_int_equal(key[0], 7);
 }
 
-/* vault.pub with tokens 2 and 7. */
+/* vault.pub with tokens 2 and 7, and with 9, which has no pair. */
 static struct oxv_view
 write_pub(struct box_fixture *b, char *text, size_t text_size)
 {
@@ -400,40 +400,57 @@ write_pub(struct box_fixture *b, char *text, size_t text_size)
     t.record.oaep = OXV_TOKEN_OAEP_SHA256;
     t.public_key[0] = '7';
     assert_int_equal(oxv_vault_pub_write_token(&w, 7, &t.record), OXV_OK);
+    fill_token(&t, "serial=9", false);
+    assert_int_equal(oxv_vault_pub_write_token(&w, 9, &t.record), OXV_OK);
     return oxv_view(text, w.len);
 }
 
 static void
-vault_pub_tells_the_keys_of_tokens(void **state)
+vault_pub_tells_tokens_and_their_keys(void **state)
 {
     struct box_fixture *b = *state;
     char text[4096];
     struct oxv_view pub = write_pub(b, text, sizeof text);
     struct token_fields t;
-    struct oxv_writer full = oxv_writer(text, 10);
-    enum oxv_token_oaep oaep = OXV_TOKEN_OAEP_SHA256;
-    uint8_t key[OXV_TOKEN_PUBLIC_KEY_MAX_BYTES] = { 9 };
+    struct oxv_pub_token known = { .key_len = 77 };
     uint8_t id[OXV_ID_BYTES];
     uint8_t own[OXV_BOX_KEY_BYTES];
-    size_t len = 9;
 
     fill_token(&t, "serial=1", true);
     assert_int_equal(oxv_vault_pub_parse(pub, id, own, NULL), OXV_OK);
     assert_memory_equal(own, b->public_key, sizeof own);
-    assert_int_equal(oxv_vault_pub_find_token(pub, 3, &oaep, key, &len, NULL), OXV_E_NOT_FOUND);
-    assert_int_equal(len, 9);
-    assert_int_equal(key[0], 9);
-    assert_int_equal(oxv_vault_pub_find_token(pub, 2, &oaep, key, &len, NULL), OXV_OK);
-    assert_int_equal(oaep, OXV_TOKEN_OAEP_SHA1);
-    assert_true(oxv_view_equals(oxv_view(key, len), t.record.public_key));
-    assert_int_equal(oxv_vault_pub_find_token(pub, 7, &oaep, key, &len, NULL), OXV_OK);
-    assert_int_equal(oaep, OXV_TOKEN_OAEP_SHA256);
-    assert_int_equal(key[0], '7');
-    assert_int_equal(oxv_vault_pub_write_token(&full, 2, &t.record), OXV_E_LIMIT);
-    fill_token(&t, "serial=1", false);
-    full = oxv_writer(text, sizeof text);
-    assert_int_equal(oxv_vault_pub_write_token(&full, 2, &t.record), OXV_E_USAGE);
-    assert_int_equal(full.len, 0);
+    assert_int_equal(oxv_vault_pub_find_token(pub, 3, &known, NULL), OXV_E_NOT_FOUND);
+    assert_int_equal(known.key_len, 77);
+    assert_int_equal(oxv_vault_pub_find_token(pub, 2, &known, NULL), OXV_OK);
+    assert_int_equal(known.oaep, OXV_TOKEN_OAEP_SHA1);
+    assert_string_equal(known.uri, "pkcs11:model=m;manufacturer=x;serial=1;token=ci");
+    assert_true(oxv_view_equals(oxv_view(known.key, known.key_len), t.record.public_key));
+    assert_int_equal(oxv_vault_pub_find_token(pub, 7, &known, NULL), OXV_OK);
+    assert_int_equal(known.oaep, OXV_TOKEN_OAEP_SHA256);
+    assert_int_equal(known.key[0], '7');
+    assert_int_equal(oxv_vault_pub_find_token(pub, 9, &known, NULL), OXV_OK);
+    assert_int_equal(known.key_len, 0);
+    assert_string_equal(known.uri, "pkcs11:model=m;manufacturer=x;serial=9;token=ci");
+}
+
+static void
+a_line_about_a_token_fits_and_has_a_uri_of_one_word(void **state)
+{
+    static const char *const uris[] = { "", "pkcs11:token=a b", "pkcs11:token=a\n",
+                                        "pkcs11:token=\xc3\xa4", "pkcs11:token=\x7f" };
+    struct token_fields t;
+    char text[64];
+    struct oxv_writer w = oxv_writer(text, sizeof text);
+
+    (void)state;
+    fill_token(&t, "serial=1", true);
+    for (size_t i = 0; i < sizeof uris / sizeof uris[0]; i++) {
+        t.record.token_uri = oxv_view_text(uris[i]);
+        assert_int_equal(oxv_vault_pub_write_token(&w, 2, &t.record), OXV_E_USAGE);
+        assert_int_equal(w.len, 0);
+    }
+    t.record.token_uri = oxv_view_text("pkcs11:token=a");
+    assert_int_equal(oxv_vault_pub_write_token(&w, 2, &t.record), OXV_E_LIMIT);
 }
 
 static void
@@ -444,14 +461,17 @@ lines_about_tokens_have_one_spelling_and_order(void **state)
     struct oxv_view pub = write_pub(b, text, sizeof text);
     size_t first = oxv_view_find(pub, '\n') + 1;
     size_t second = first + oxv_view_find(oxv_view_from(pub, first), '\n') + 1;
+    size_t third = second + oxv_view_find(oxv_view_from(pub, second), '\n') + 1;
+    size_t oaep = oxv_view_find(oxv_view_from(pub, first + 8), ' ') + 9; /* in its line */
     uint8_t id[OXV_ID_BYTES];
     uint8_t key[OXV_BOX_KEY_BYTES];
-    static const struct {
+    const struct {
         size_t at; /* in a line about a token */
         char now;
     } changed[] = {
-        { 0, 'T' }, { 5, '\t' }, { 6, '0' },  { 6, 'x' },  { 7, '\n' },
-        { 8, 'p' }, { 16, '3' }, { 17, '=' }, { 30, '*' }, { 30, '=' },
+        { 0, 'T' },        { 5, '\t' },       { 6, '0' },         { 6, 'x' },
+        { 7, '\n' },       { 8, ' ' },        { 9, '\x7f' },      { oaep, 'p' },
+        { oaep + 8, '3' }, { oaep + 9, '=' }, { oaep + 22, '*' }, { oaep + 22, '=' },
     };
 
     assert_int_equal(oxv_vault_pub_parse(pub, id, key, NULL), OXV_OK);
@@ -463,7 +483,7 @@ lines_about_tokens_have_one_spelling_and_order(void **state)
         text[first + changed[i].at] = was;
     }
     for (size_t len = 0; len < pub.len; len++) {
-        bool whole_lines = len == first || len == second;
+        bool whole_lines = len == first || len == second || len == third;
 
         assert_int_equal(oxv_vault_pub_parse(oxv_view(text, len), id, key, NULL),
                          whole_lines ? OXV_OK : OXV_E_FORMAT);
@@ -474,6 +494,8 @@ lines_about_tokens_have_one_spelling_and_order(void **state)
     assert_int_equal(oxv_vault_pub_parse(pub, id, key, NULL), OXV_E_FORMAT);
     text[first + 6] = '1';
     assert_int_equal(oxv_vault_pub_parse(pub, id, key, NULL), OXV_OK);
+    text[pub.len - 2] = '='; /* "none -" */
+    assert_int_equal(oxv_vault_pub_parse(pub, id, key, NULL), OXV_E_FORMAT);
 }
 
 int
@@ -494,7 +516,8 @@ main(void)
         T(the_largest_import_chunk_fits),
         T(vault_pub_is_written_and_read),
         T(vault_pub_has_one_spelling),
-        T(vault_pub_tells_the_keys_of_tokens),
+        T(vault_pub_tells_tokens_and_their_keys),
+        T(a_line_about_a_token_fits_and_has_a_uri_of_one_word),
         T(lines_about_tokens_have_one_spelling_and_order),
     };
 
