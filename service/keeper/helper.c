@@ -8,7 +8,8 @@
 #include "service/keeper/tokens.h"
 
 #define QUEUE_MAX_DATAGRAMS 256u
-#define MESSAGES_MAX        128u /* of one helper in one turn */
+#define MESSAGES_MAX        128u       /* of one helper in one turn */
+#define STUCK_US            120000000u /* a call that waits for others may take so much longer */
 
 /* Addresses that only serve as names for epoll: an event may outlive the helper it was for. */
 static char tags[OXV_HELPERS_MAX];
@@ -24,7 +25,7 @@ static const struct helper_call calls[] = {
     { OXV_MSG_HELPER_OPEN, OXV_MSG_HELPER_TOKEN, &oxv_msg_helper_open_shape, OXV_HELPER_CALL_US },
     { OXV_MSG_HELPER_LOGIN, OXV_MSG_HELPER_TOKEN, &oxv_msg_helper_login_shape, OXV_HELPER_CALL_US },
     { OXV_MSG_HELPER_PAIR, OXV_MSG_HELPER_PUBLIC, &oxv_msg_helper_pair_shape, OXV_HELPER_SLOW_US },
-    { OXV_MSG_HELPER_LOAD, OXV_MSG_HELPER_KEY, &oxv_msg_helper_load_shape, OXV_HELPER_SIGN_US },
+    { OXV_MSG_HELPER_LOAD, OXV_MSG_HELPER_KEY, &oxv_msg_helper_load_shape, OXV_HELPER_CALL_US },
     { OXV_MSG_HELPER_SIGN, OXV_MSG_HELPER_MAC, &oxv_msg_helper_sign_shape, OXV_HELPER_SIGN_US },
     { OXV_MSG_HELPER_DROP, OXV_MSG_HELPER_DONE, &oxv_msg_helper_drop_shape, OXV_HELPER_SIGN_US },
     { OXV_MSG_HELPER_SEAL, OXV_MSG_HELPER_SEALED, &oxv_msg_helper_seal_shape, OXV_HELPER_SLOW_US },
@@ -194,6 +195,7 @@ finish_call(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_call *call,
 
     *call = (struct oxv_call){ 0 };
     h->process.call_count--;
+    h->process.answered_us = result->end == OXV_CALL_ANSWERED ? oxv_clock_boot_us() : 0;
     if (done != NULL) {
         done(k, h, ctx, result);
     }
@@ -257,6 +259,17 @@ free_call(struct oxv_helper_process *p)
     return NULL;
 }
 
+/* When it has been silent for too long, or does all but this. */
+static uint64_t
+due_us(const struct oxv_helper_process *p, const struct oxv_call *call)
+{
+    uint64_t silent_us =
+        (call->sent_us > p->answered_us ? call->sent_us : p->answered_us) + call->timeout_us;
+    uint64_t stuck_us = call->sent_us + call->timeout_us + STUCK_US;
+
+    return silent_us < stuck_us ? silent_us : stuck_us;
+}
+
 static bool
 carries_secret(uint8_t type)
 {
@@ -292,10 +305,13 @@ oxv_helper_call(struct oxv_keeper *k, struct oxv_helper *h, uint8_t type, const 
     }
     *call = (struct oxv_call){ .id = id,
                                .wanted = what->answer,
-                               .due_us = oxv_clock_boot_us() + what->timeout_us,
+                               .timeout_us = what->timeout_us,
+                               .sent_us = oxv_clock_boot_us(),
                                .done = then.done,
                                .ctx = then.ctx };
-    p->check_us = p->call_count == 0 || call->due_us < p->check_us ? call->due_us : p->check_us;
+    uint64_t due = due_us(p, call);
+
+    p->check_us = p->call_count == 0 || due < p->check_us ? due : p->check_us;
     p->call_count++;
     return OXV_OK;
 }
@@ -442,18 +458,20 @@ check_deadlines(struct oxv_helper *h, uint64_t now_us)
     struct oxv_helper_process *p = &h->process;
     uint64_t next_us = UINT64_MAX;
 
-    if (p->call_count == 0 || now_us < p->check_us) {
+    if (p->call_count == 0 || now_us < p->check_us) { /* an answer since only makes it later */
         return;
     }
     for (size_t i = 0; i < OXV_HELPER_CALLS_MAX; i++) {
         if (p->calls[i].id == 0) {
             continue;
         }
-        if (p->calls[i].due_us <= now_us) {
+        uint64_t due = due_us(p, &p->calls[i]);
+
+        if (due <= now_us) {
             p->is_hung = true;
             oxv_helper_break(h, "it did not answer in time");
         }
-        next_us = p->calls[i].due_us < next_us ? p->calls[i].due_us : next_us;
+        next_us = due < next_us ? due : next_us;
     }
     p->check_us = next_us;
 }

@@ -1,7 +1,9 @@
 /*
  * helper: the keeper's side of one token helper process (design.md 3, 6): its channel, the calls
- * that are under way and their deadlines. Every call ends exactly once: by its answer, by its
- * deadline (the process is then killed), or by the end of the process. Nothing here blocks.
+ * that are under way and their deadlines. Every call ends exactly once: by its answer, by the end
+ * of the process, or by its deadline: when the process has said nothing at all for so long since
+ * the call was sent it is killed. A slow one that answers one call after the other is no such case.
+ * Nothing here blocks.
  */
 #ifndef OXV_SERVICE_KEEPER_HELPER_H
 #define OXV_SERVICE_KEEPER_HELPER_H
@@ -45,10 +47,11 @@ struct oxv_call_then {
 };
 
 struct oxv_call {
-    uint64_t id;      /* 0: free */
-    uint8_t wanted;   /* the type of its answer */
-    uint64_t due_us;  /* boot clock */
-    oxv_call_fn done; /* NULL: nobody asks any more */
+    uint64_t id;         /* 0: free */
+    uint8_t wanted;      /* the type of its answer */
+    uint64_t timeout_us; /* of silence: it has it from when it last answered anything */
+    uint64_t sent_us;    /* boot clock */
+    oxv_call_fn done;    /* NULL: nobody asks any more */
     void *ctx;
 };
 
@@ -65,7 +68,8 @@ struct oxv_helper_process {
     bool is_hung;       /* a deadline passed */
     uint64_t next_call;
     size_t call_count;
-    uint64_t check_us; /* no call is due before */
+    uint64_t check_us;    /* no call is due before */
+    uint64_t answered_us; /* boot clock: it answered something */
     struct oxv_call calls[OXV_HELPER_CALLS_MAX];
 };
 
