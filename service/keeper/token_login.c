@@ -179,6 +179,7 @@ settle(struct oxv_keeper *k, struct oxv_helper *h, uint64_t trouble, uint64_t ck
                       sizeof h->text) != OXV_OK) {
         h->text[0] = '\0'; /* too long: the word has to do */
     }
+    oxv_secret_freep(&h->typed_pin); /* its request is refused: nothing of it is tried later */
     oxv_secret_freep(&h->trying_pin);
     oxv_secret_freep(&h->proven_pin);
     h->is_logged_in = false;

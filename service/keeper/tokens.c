@@ -207,6 +207,19 @@ oxv_tokens_lock(struct oxv_keeper *k)
     k->tokens->is_locking = false;
 }
 
+/* A PIN that was typed goes with the request it came in. */
+static void
+forget_typed(struct oxv_helper *h)
+{
+    for (const struct oxv_token_waiter *w = h->waiters; w != NULL && h->typed_pin != NULL;
+         w = w->next) {
+        if (w->pin != NULL && oxv_secret_equals(h->typed_pin, oxv_secret_view(w->pin))) {
+            return;
+        }
+    }
+    oxv_secret_freep(&h->typed_pin);
+}
+
 static void
 expire_waiters(struct oxv_keeper *k, struct oxv_helper *h)
 {
@@ -225,6 +238,7 @@ expire_waiters(struct oxv_keeper *k, struct oxv_helper *h)
         oxv_secret_freep(&w->pin);
         free(w);
         link = &h->waiters; /* the callback may have changed the list */
+        forget_typed(h);
     }
 }
 

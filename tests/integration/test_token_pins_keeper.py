@@ -129,3 +129,24 @@ def test_a_pin_pad_asks_anew_in_a_process_of_its_own(by_token):
     entered[0] = b"something else"
     assert problem(add_keyfile(by_token, channel, None))[0] == "wrong_seal"
     assert by_token.state(channel) == "ready"
+
+
+# What was typed and came to nothing
+
+
+def gone(helper, ident, _):
+    return [helper.trouble(ident, wire.ABSENT, 0xE0, "it is not there")]
+
+
+def test_a_pin_of_a_refused_request_is_not_tried_later(keeper, admin):  # noqa: F811
+    document(keeper.add_token(admin))
+    keeper.stop()
+    keeper.pin_sources = [("", PIN)]
+    keeper.token.answers[wire.HELPER_OPEN] = gone
+    keeper.start()
+    channel, _peer = keeper.frontend("admin")
+    keeper.wait_for_state(channel, "absent")
+    assert problem(keeper.login(channel, b"0000"))[0] == "token_unavailable"
+    keeper.token.answers.clear()
+    keeper.wait_for_state(channel, "ready")
+    assert keeper.token.refused_logins == 0
