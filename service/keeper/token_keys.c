@@ -449,6 +449,16 @@ key_failed(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_key *key
     oxv_token_on_success(k, h); /* the token itself answers */
 }
 
+static bool
+was_replaced(const struct oxv_keeper *k, const struct oxv_token_key *key)
+{
+    const struct oxv_connection *c = oxv_keeper_is_open(k) && !k->tokens->is_locking
+                                         ? oxv_vault_connection_by_id(k->vault, key->connection_id)
+                                         : NULL;
+
+    return c != NULL && c->version != key->version;
+}
+
 static void
 key_loaded(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
            const struct oxv_key_loaded *loaded)
@@ -456,6 +466,14 @@ key_loaded(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
     struct oxv_token_key *key = ctx;
 
     h->loads--;
+    if (was_replaced(k,
+                     key)) { /* meanwhile: what came of it says nothing of the key there is now */
+        if (loaded->trouble == OXV_TOKEN_FINE) {
+            oxv_key_drop(k, h, loaded, false);
+        }
+        oxv_token_key_load(k, h, key);
+        return;
+    }
     if (loaded->trouble == OXV_TOKEN_STALE && !key->was_stale) {
         key->was_stale = true; /* the helper began anew in between */
         oxv_token_key_load(k, h, key);
@@ -485,13 +503,13 @@ oxv_token_key_load(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_
 
     h->loads++;
     key->state = OXV_KEY_LOADING;
+    key->version = connection != NULL ? connection->version : key->version;
     if (connection == NULL || connection->record.key_form == OXV_KEY_IN_VAULT ||
         connection->record.key_token != h->row_id) {
         failed.trouble = OXV_TOKEN_NO_KEY; /* removed or moved: its jobs find that out too */
         key_loaded(k, h, key, &failed);
         return;
     }
-    key->version = connection->version;
     wanted.record = &connection->record;
     if (oxv_vault_token_key(k->vault, connection, &wanted.blob, &wanted.check, &err) != OXV_OK) {
         failed.text = oxv_view_text(err.text);
@@ -512,6 +530,8 @@ oxv_token_key_set(struct oxv_keeper *k, struct oxv_helper *h, uint64_t connectio
         key->state = OXV_KEY_LOADED;
         key->key = loaded->key;
         key->generation = loaded->generation;
+    } else { /* it is being loaded: that has to do */
+        oxv_key_drop(k, h, loaded, false);
     }
 }
 

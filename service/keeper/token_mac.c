@@ -151,7 +151,7 @@ want_key(struct oxv_keeper *k, struct oxv_sign_job *job)
         oxv_keeper_is_open(k) ? oxv_vault_connection_by_id(k->vault, job->connection_id) : NULL;
     struct oxv_token_key *key = c != NULL ? oxv_token_key(h, c) : NULL;
 
-    if (c == NULL) {
+    if (c == NULL || c->version != job->connection_version) {
         fail(k, job, "no_grant", "");
         return;
     }
@@ -230,10 +230,9 @@ oxv_token_jobs_go(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_k
     while (job != NULL) {
         struct oxv_sign_job *next = job->next_free;
 
-        if (key->state == OXV_KEY_LOADED && h->phase == OXV_HELPER_READY) {
-            sign_now(k, job, key);
-        } else if (key->state == OXV_KEY_FAILED) {
-            fail(k, job, "token_unavailable", key->text);
+        if (key->state == OXV_KEY_FAILED ||
+            (key->state == OXV_KEY_LOADED && h->phase == OXV_HELPER_READY)) {
+            want_key(k, job);
         } else if (k->tokens->is_locking) {
             fail(k, job, "sealed", "the vault was sealed before this was signed");
         } else {
