@@ -183,6 +183,25 @@ compare_with_kept(const struct oxv_p11_token *token, const struct oxv_secret *pi
                          "logged in already, with another PIN: the one given now was not tried");
 }
 
+/*
+ * Where a PIN is given the kept one is not tried: of one request one C_Login may be refused.
+ * Without a PIN the kept one is.
+ */
+static enum oxv_token_trouble
+recover_for(struct oxv_p11_token *token, const struct attempt *attempt, struct oxv_p11_fault *fault)
+{
+    struct oxv_secret *kept = token->pin;
+
+    if (attempt->pin == NULL) {
+        return oxv_p11_recover_locked(token, fault);
+    }
+    token->pin = NULL;
+    enum oxv_token_trouble t = oxv_p11_recover_locked(token, fault);
+
+    token->pin = kept; /* for as long as the given one is not known to be better */
+    return t;
+}
+
 static enum oxv_token_trouble
 login_locked(struct oxv_p11_token *token, const struct attempt *attempt,
              struct oxv_p11_fault *fault)
@@ -193,8 +212,8 @@ login_locked(struct oxv_p11_token *token, const struct attempt *attempt,
     enum oxv_token_trouble t = OXV_TOKEN_FINE;
 
     if (!token->is_open) {
-        t = oxv_p11_recover_locked(token, fault);
-        if (t == OXV_TOKEN_ABSENT || t == OXV_TOKEN_AMBIGUOUS || token->is_logged_in) {
+        t = recover_for(token, attempt, fault);
+        if (t != OXV_TOKEN_NEEDS_PIN) {
             return t;
         }
     }
@@ -202,8 +221,8 @@ login_locked(struct oxv_p11_token *token, const struct attempt *attempt,
     /* A token that is away shows it in C_GetTokenInfo; one that somebody else left logged in, here.
      * Neither has cost a try. */
     if (t == OXV_TOKEN_ABSENT && fault->ckr != CKR_OK && token->failed_login_us == 0) {
-        t = oxv_p11_recover_locked(token, fault);
-        t = t == OXV_TOKEN_NEEDS_PIN || t == OXV_TOKEN_PIN ? login(token, attempt, fault) : t;
+        t = recover_for(token, attempt, fault);
+        t = t == OXV_TOKEN_NEEDS_PIN ? login(token, attempt, fault) : t;
     }
     oxv_p11_show(token, t == OXV_TOKEN_FINE ? NULL : fault);
     return t;
