@@ -111,14 +111,14 @@ oxv_p11_check_leaks(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_p
 enum oxv_token_trouble
 oxv_p11_check_foreign(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_p11_fault *fault)
 {
-    if (oxv_p11_is_readable(op, object)) {
-        return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
-                             "the value of this key can be read from the token");
+    enum oxv_token_trouble t = oxv_p11_check_unreadable(op, object, CKA_VALUE, fault);
+
+    if (t != OXV_TOKEN_FINE) {
+        return t;
     }
     if (oxv_p11_read_flag(op, object, CKA_EXTRACTABLE) == OXV_P11_FLAG_NO) {
         return OXV_TOKEN_FINE;
     }
-    enum oxv_token_trouble t = oxv_p11_op_renew(op, fault);
-
+    t = oxv_p11_op_renew(op, fault);
     return t == OXV_TOKEN_FINE ? oxv_p11_try_leaks(op, object, fault) : t;
 }

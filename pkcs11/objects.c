@@ -1,6 +1,6 @@
 #include "pkcs11/objects.h"
 
-#define VALUE_BUFFER_BYTES 512u
+#define VALUE_BUFFER_BYTES 1024u /* the exponent of the longest RSA key */
 
 enum oxv_token_trouble
 oxv_p11_find(struct oxv_p11_op *op, const struct oxv_p11_template *what, struct oxv_p11_found *out,
@@ -103,34 +103,67 @@ oxv_p11_read_flag(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_T
     return byte == CK_TRUE ? OXV_P11_FLAG_YES : OXV_P11_FLAG_NO;
 }
 
-bool
-oxv_p11_is_readable(struct oxv_p11_op *op, CK_OBJECT_HANDLE object)
+enum oxv_token_trouble
+oxv_p11_check_unreadable(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
+                         struct oxv_p11_fault *fault)
 {
     uint8_t value[VALUE_BUFFER_BYTES];
-    struct oxv_p11_buffer buffer = { .data = value, .max = sizeof value };
-    /* tpm2-pkcs11 gives CKR_OK and no byte for a key that it does not give out. */
-    bool is_readable = oxv_p11_read_bytes(op, object, CKA_VALUE, &buffer) && buffer.len > 0;
+    CK_ATTRIBUTE attribute = { .type = type, .pValue = value, .ulValueLen = sizeof value };
+    CK_RV rv = op->calls->C_GetAttributeValue(op->session, object, &attribute, 1);
+    CK_ULONG len = attribute.ulValueLen;
 
     oxv_wipe(value, sizeof value);
-    return is_readable;
+    op->is_soiled = op->is_soiled || rv != CKR_OK;
+    /* tpm2-pkcs11 gives CKR_OK and no byte for a key that it does not give out. */
+    if (rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID ||
+        (rv == CKR_OK && len == 0)) {
+        return OXV_TOKEN_FINE;
+    }
+    if (rv == CKR_OK || rv == CKR_BUFFER_TOO_SMALL) {
+        return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
+                             "the token lets the value of a sensitive key be read");
+    }
+    return oxv_p11_call_failed(fault, "asking for the value of a key that must stay", rv);
 }
 
-enum oxv_token_trouble
-oxv_p11_check_stays(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_p11_fault *fault)
+static enum oxv_token_trouble
+check_flags(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_p11_fault *fault)
 {
     if (oxv_p11_read_flag(op, object, CKA_SENSITIVE) != OXV_P11_FLAG_YES) {
         return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
                              "the token was asked for a sensitive key, and its key is not");
     }
-    if (oxv_p11_read_flag(op, object, CKA_EXTRACTABLE) != OXV_P11_FLAG_NO) {
-        return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
-                             "the token was asked for a key that is not extractable, and its key "
-                             "is");
+    return oxv_p11_read_flag(op, object, CKA_EXTRACTABLE) == OXV_P11_FLAG_NO
+               ? OXV_TOKEN_FINE
+               : oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
+                               "the token was asked for a key that is not extractable, and its "
+                               "key is");
+}
+
+enum oxv_token_trouble
+oxv_p11_check_stays(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_p11_fault *fault)
+{
+    enum oxv_token_trouble t = check_flags(op, object, fault);
+
+    return t == OXV_TOKEN_FINE ? oxv_p11_check_unreadable(op, object, CKA_VALUE, fault) : t;
+}
+
+enum oxv_token_trouble
+oxv_p11_check_private_stays(struct oxv_p11_op *op, CK_OBJECT_HANDLE object,
+                            struct oxv_p11_fault *fault)
+{
+    CK_KEY_TYPE type;
+    enum oxv_token_trouble t = check_flags(op, object, fault);
+
+    if (t != OXV_TOKEN_FINE) {
+        return t;
     }
-    return oxv_p11_is_readable(op, object)
-               ? oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
-                               "the token lets the value of a sensitive key be read")
-               : OXV_TOKEN_FINE;
+    if (!oxv_p11_read_number(op, object, CKA_KEY_TYPE, &type)) {
+        return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK, "the key does not tell its type");
+    }
+    t = oxv_p11_check_unreadable(op, object, type == CKK_RSA ? CKA_PRIVATE_EXPONENT : CKA_VALUE,
+                                 fault);
+    return t == OXV_TOKEN_FINE ? oxv_p11_op_renew(op, fault) : t;
 }
 
 void

@@ -47,8 +47,15 @@ struct oxv_p11_buffer {
 OXV_MUST_USE bool oxv_p11_read_bytes(struct oxv_p11_op *op, CK_OBJECT_HANDLE object,
                                      CK_ATTRIBUTE_TYPE type, struct oxv_p11_buffer *out);
 
-/* Does CKA_VALUE come out? */
-bool oxv_p11_is_readable(struct oxv_p11_op *op, CK_OBJECT_HANDLE object);
+/*
+ * Asks for a value that must not come out: CKA_VALUE, CKA_PRIVATE_EXPONENT.
+ *   OXV_TOKEN_FINE   the token said that it is sensitive, or that there is none
+ *   OXV_TOKEN_UNFIT  it came out, or another failure, which proves nothing; or the fault of a call
+ */
+OXV_MUST_USE enum oxv_token_trouble oxv_p11_check_unreadable(struct oxv_p11_op *op,
+                                                             CK_OBJECT_HANDLE object,
+                                                             CK_ATTRIBUTE_TYPE type,
+                                                             struct oxv_p11_fault *fault);
 
 /*
  * Asks the token what it really made: sensitive, not extractable, and CKA_VALUE does not come out.
@@ -56,6 +63,11 @@ bool oxv_p11_is_readable(struct oxv_p11_op *op, CK_OBJECT_HANDLE object);
  */
 OXV_MUST_USE enum oxv_token_trouble
 oxv_p11_check_stays(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_p11_fault *fault);
+
+/* The same for a private key: its exponent or its value does not come out. */
+OXV_MUST_USE enum oxv_token_trouble oxv_p11_check_private_stays(struct oxv_p11_op *op,
+                                                                CK_OBJECT_HANDLE object,
+                                                                struct oxv_p11_fault *fault);
 
 /* For what this very operation made. The token may be gone by then: nothing more can be done. */
 void oxv_p11_destroy(struct oxv_p11_op *op, CK_OBJECT_HANDLE object);

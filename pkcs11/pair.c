@@ -144,7 +144,6 @@ prove_refusals(struct oxv_p11_op *op, struct proof *p, struct oxv_p11_fault *fau
     for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
         CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
         CK_RV rv = unwrap(op, p, wishes[i].changed, &key);
-        enum oxv_token_trouble t = renew_holder(op, p, fault);
 
         if (rv == CKR_OK) {
             return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
@@ -152,6 +151,11 @@ prove_refusals(struct oxv_p11_op *op, struct proof *p, struct oxv_p11_fault *fau
                                  "key as %s",
                                  wishes[i].what);
         }
+        if (oxv_p11_ckr_class(rv) != OXV_P11_CKR_CONFIGURATION) {
+            return oxv_p11_call_failed(fault, "C_UnwrapKey, which had to be refused", rv);
+        }
+        enum oxv_token_trouble t = renew_holder(op, p, fault);
+
         if (t != OXV_TOKEN_FINE) {
             return t;
         }
@@ -167,17 +171,30 @@ prove_no_decryption(struct oxv_p11_op *op, const struct proof *p, struct oxv_p11
     struct oxv_p11_oaep oaep;
 
     oxv_p11_oaep(&oaep, p->oaep);
-    bool decrypts =
-        op->calls->C_DecryptInit(op->session, &oaep.mechanism, p->private_key) == CKR_OK &&
-        op->calls->C_Decrypt(op->session, oxv_p11_unconst(p->blob), p->blob_len, plain, &len) ==
-            CKR_OK;
+    CK_RV rv = op->calls->C_DecryptInit(op->session, &oaep.mechanism, p->private_key);
 
+    if (rv == CKR_OK) {
+        rv = op->calls->C_Decrypt(op->session, oxv_p11_unconst(p->blob), p->blob_len, plain, &len);
+    }
     oxv_wipe(plain, sizeof plain);
-    enum oxv_token_trouble t = oxv_p11_op_renew(op, fault);
+    if (rv == CKR_OK) {
+        return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
+                             "the token decrypts with a key that is for unwrapping only");
+    }
+    return oxv_p11_ckr_class(rv) == OXV_P11_CKR_CONFIGURATION
+               ? oxv_p11_op_renew(op, fault)
+               : oxv_p11_call_failed(fault, "C_Decrypt, which had to be refused", rv);
+}
 
-    return decrypts ? oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
-                                    "the token decrypts with a key that is for unwrapping only")
-                    : t;
+/* The refusals were the template's, not a device's that had gone meanwhile. */
+static enum oxv_token_trouble
+prove_still_there(struct oxv_p11_op *op, struct proof *p, struct oxv_p11_fault *fault)
+{
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    CK_RV rv = unwrap(op, p, CKA_CLASS, &key);
+
+    return rv == CKR_OK ? prove_mac(op, p, key, fault)
+                        : oxv_p11_call_failed(fault, "C_UnwrapKey once more", rv);
 }
 
 static enum oxv_token_trouble
@@ -204,7 +221,10 @@ prove_with_holder(struct oxv_p11_op *op, struct proof *p, struct oxv_p11_fault *
     if (t == OXV_TOKEN_FINE) {
         t = prove_refusals(op, p, fault);
     }
-    return t == OXV_TOKEN_FINE ? prove_no_decryption(op, p, fault) : t;
+    if (t == OXV_TOKEN_FINE) {
+        t = prove_no_decryption(op, p, fault);
+    }
+    return t == OXV_TOKEN_FINE ? prove_still_there(op, p, fault) : t;
 }
 
 static enum oxv_token_trouble
@@ -281,6 +301,27 @@ remove_left_over(struct oxv_p11_op *op, const struct pairing *c)
     }
 }
 
+/* Read back: a private half that may leave, or decrypts, is no better than the key in the vault. */
+static enum oxv_token_trouble
+check_pair(struct oxv_p11_op *op, CK_OBJECT_HANDLE key, struct oxv_p11_fault *fault)
+{
+    const char *wrong = NULL;
+    enum oxv_token_trouble t = oxv_p11_check_private_stays(op, key, fault);
+
+    if (t != OXV_TOKEN_FINE) {
+        return oxv_p11_fault_prefix(fault, "the pair");
+    }
+    if (oxv_p11_read_flag(op, key, CKA_DECRYPT) != OXV_P11_FLAG_NO) {
+        wrong = "the pair may decrypt, not only unwrap (CKA_DECRYPT)";
+    } else if (oxv_p11_read_flag(op, key, CKA_UNWRAP) != OXV_P11_FLAG_YES) {
+        wrong = "the pair may not unwrap (CKA_UNWRAP)";
+    } else if (oxv_p11_read_flag(op, key, CKA_ALWAYS_AUTHENTICATE) == OXV_P11_FLAG_YES) {
+        wrong = "the pair wants the PIN for every use (CKA_ALWAYS_AUTHENTICATE)";
+    }
+    return wrong == NULL ? oxv_p11_op_renew(op, fault)
+                         : oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK, "%s", wrong);
+}
+
 static enum oxv_token_trouble
 examine(struct oxv_p11_op *op, const struct pairing *c, struct oxv_view id,
         CK_OBJECT_HANDLE private_key, struct oxv_p11_fault *fault)
@@ -296,6 +337,10 @@ examine(struct oxv_p11_op *op, const struct pairing *c, struct oxv_view id,
     }
     struct proof p = { .private_key = private_key, .public_key = public_key };
 
+    t = check_pair(op, private_key, fault);
+    if (t != OXV_TOKEN_FINE) {
+        return t;
+    }
     t = prove(op, &p, OXV_TOKEN_OAEP_SHA256, fault);
     if ((t == OXV_TOKEN_UNFIT || t == OXV_TOKEN_DATA) && fault->ckr != CKR_OK &&
         c->allow_oaep_sha1) {

@@ -114,6 +114,11 @@ complete(struct oxv_p11_op *op, const struct kind *kind, struct oxv_p11_seal_key
     if (kind->class == CKO_SECRET_KEY) {
         return oxv_p11_check_stays(op, key->object, fault);
     }
+    enum oxv_token_trouble t = oxv_p11_check_private_stays(op, key->object, fault);
+
+    if (t != OXV_TOKEN_FINE) {
+        return t;
+    }
     if (oxv_p11_read_flag(op, key->object, CKA_ALWAYS_AUTHENTICATE) == OXV_P11_FLAG_YES) {
         return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
                              "the key wants the PIN for every use (CKA_ALWAYS_AUTHENTICATE)");

@@ -275,6 +275,24 @@ def test_a_pin_that_the_device_failed_to_check_is_not_sent_again_for_a_minute(st
     assert helper.login(token.pin, again=1)["logged_in"] == 1, "a person may"
 
 
+def test_one_request_spends_one_try_of_the_pin(start, token):
+    """The token was away, its PIN is another now: the kept PIN and the given one are not both tried."""
+    helper = start()
+    _, _, key = new_key(helper)
+    begun = token.calls("C_Initialize")
+    token.script("C_SignInit return 0x30", "C_Initialize return 5")
+    assert refused(helper.sign, key, b"x").word == "absent"
+    wait_until(lambda: token.calls("C_Initialize") >= begun + 4, what="a longer pause")
+    logins = token.calls("C_Login")
+    token.script("C_Login return 0xa0")
+    assert refused(helper.login, token.pin).word == "pin"
+    assert token.calls("C_Login") == logins + 1
+    assert refused(helper.login, token.pin).word == "pin"
+    assert token.calls("C_Login") == logins + 1
+    token.script()
+    assert helper.login(token.pin, again=1)["logged_in"] == 1
+
+
 @pytest.mark.parametrize("code, word", (
     (0xA0, "pin"), (0xA1, "pin"), (0xA2, "pin"), (0xA3, "pin"), (0xA4, "pin"), (0x102, "pin"),
 ))
@@ -418,6 +436,52 @@ def test_a_key_that_is_not_what_was_asked_for_is_destroyed(start, token, line, w
     assert token.calls("C_DestroyObject") == destroyed + 1
 
 
+@pytest.mark.parametrize("line, why", (
+    ("C_GetAttributeValue private 0x103 0", "sensitive"),
+    ("C_GetAttributeValue private 0x162 1", "extractable"),
+    ("C_GetAttributeValue private 0x123 1", "value"), ("C_GetAttributeValue private 0x11 1", "value"),
+    ("C_GetAttributeValue private 0x105 1", "decrypt"),
+    ("C_GetAttributeValue private 0x107 0", "unwrap"),
+))
+def test_a_private_key_that_may_leave_is_none(start, token, line, why):
+    """Exponent (RSA) or value (EC); DECRYPT and UNWRAP matter for the pair of connections only."""
+    helper = start()
+    pair = helper.pair()
+    rsa = helper.seal(generate=1, mechanism="rsa-oaep-sha1")
+    before = len(token.objects())
+    token.script(line)
+    actions = []
+    if "0x11 " not in line:
+        actions += [lambda: helper.pair(), lambda: helper.pair(pair["key_id"])]
+    if why in ("sensitive", "extractable") or "0x123" in line:
+        actions += [lambda: helper.seal(generate=1, mechanism="rsa-oaep-sha1"),
+                    lambda: helper.seal(key_id=rsa["key_id"], mechanism="rsa-oaep-sha1"),
+                    lambda: helper.unseal(rsa)]
+    if why in ("sensitive", "extractable") or "0x11 " in line:
+        actions.append(lambda: helper.seal(generate=1, mechanism="ecdh"))
+    for action in actions:
+        trouble = refused(action)
+        assert trouble.word in ("unfit", "no key") and why in trouble.text, trouble
+    assert len(token.objects()) == before
+
+
+@pytest.mark.parametrize("line, word", (
+    ("C_GetAttributeValue refuse 0x11 0x150", "unfit"),  # more than fits: it does come out
+    ("C_GetAttributeValue value 1024", "unfit"),
+    ("C_GetAttributeValue refuse 0x11 0x30", "absent"), ("C_GetAttributeValue refuse 0x11 0x7", "unfit"),
+))
+def test_a_value_that_another_failure_hides_is_not_hidden(start, token, line, word):
+    helper = start()
+    _, ident, _ = new_key(helper)
+    for form, options in ((PRE_PROVISIONED, {}), (IN_TOKEN, {}), (IN_TOKEN, {"key": bytes(64)})):
+        token.script(line)
+        wanted = secrets.token_bytes(16) if options else ident
+        assert refused(helper.load, form, wanted, **options).word == word
+        token.script()
+        assert wait_until(lambda: loaded(helper, ident), what="the token")
+    assert len(token.objects()) == 1
+
+
 def test_a_key_made_in_a_call_that_failed_is_not_left(start, token):
     helper = start()
     ident = secrets.token_bytes(16)
@@ -453,13 +517,31 @@ def test_a_pair_that_does_not_keep_to_its_template_is_refused(start, token):
     unwraps = token.calls("C_UnwrapKey") - unwraps
     before += 2
     lines = [("C_Sign write 32", "another HMAC")]
-    for n in (3, 2, 1):  # the last three are those that have to be refused
+    for n in (4, 3, 2):  # these three before the last one are those that have to be refused
         lines.append((f"C_UnwrapKey return 0 {unwraps - n} 1", "CKA_UNWRAP_TEMPLATE"))
     for line, why in lines:
         token.script(line)
         trouble = refused(helper.pair)
         assert trouble.word == "unfit" and why in trouble.text, (line, trouble)
         assert len(token.objects()) == before
+
+
+@pytest.mark.parametrize("code", (0x30, 0x5, 0xB3, 0x40))
+def test_a_device_that_fails_proves_no_refusal(start, token, code):
+    """What a pair must not do has to be refused for that, not because the token is gone."""
+    helper = start()
+    unwraps = token.calls("C_UnwrapKey")
+    helper.pair()
+    unwraps = token.calls("C_UnwrapKey") - unwraps
+    before = len(token.objects())
+    token.script(f"C_UnwrapKey return {code} {unwraps - 4} 3", f"C_DecryptInit return {code}")
+    assert refused(helper.pair).word in ("absent", "unfit", "data")
+    token.script(f"C_DecryptInit return {code}")
+    assert refused(helper.pair).word in ("absent", "unfit", "data")
+    token.script(f"C_UnwrapKey return 0xf0 {unwraps - 4}")
+    assert refused(helper.pair).word in ("absent", "unfit", "data"), "nothing works any more"
+    token.script()
+    wait_until(lambda: len(token.objects()) == before, what="the end of what was made")
 
 
 # Seals

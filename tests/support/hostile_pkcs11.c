@@ -12,6 +12,8 @@
  *   serial N      C_GetTokenInfo: this serial number
  *   double        C_GetSlotList: every slot twice
  *   give T N      C_GetAttributeValue of attribute T: one byte N, whatever the object is
+ *   private T N   the same, where the object is a private key
+ *   refuse T N    C_GetAttributeValue of attribute T: returns N
  *   value N       C_GetAttributeValue of CKA_VALUE: N bytes
  *   gcm N         C_Encrypt by AES-GCM: 2 writes an IV back, 3 appends one, 9 says it did and did
  * not sessions N    C_GetTokenInfo: so many sessions at most late N        C_CreateObject: makes
@@ -85,7 +87,8 @@ parse_line(const char *line)
     size_t next = 1;
 
     r.number = (unsigned long)numbers[0];
-    if (strcmp(r.verb, "give") == 0) {
+    if (strcmp(r.verb, "give") == 0 || strcmp(r.verb, "private") == 0 ||
+        strcmp(r.verb, "refuse") == 0) {
         r.second = (unsigned long)numbers[next++];
     }
     r.skip = (unsigned long)numbers[next];
@@ -391,6 +394,15 @@ hostile_C_GetSlotList(CK_BBOOL present, CK_SLOT_ID *out, CK_ULONG *count)
     return rv;
 }
 
+static bool
+is_private_key(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object)
+{
+    CK_OBJECT_CLASS class = 0;
+    CK_ATTRIBUTE t = { CKA_CLASS, &class, sizeof class };
+
+    return theirs->C_GetAttributeValue(s, object, &t, 1) == CKR_OK && class == CKO_PRIVATE_KEY;
+}
+
 static CK_RV
 hostile_C_GetAttributeValue(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *t,
                             CK_ULONG n)
@@ -401,7 +413,11 @@ hostile_C_GetAttributeValue(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object, CK_ATT
     if (is(&r, found, "return")) {
         return r.number;
     }
-    if (is(&r, found, "give") && n == 1 && t->type == r.number) {
+    if (is(&r, found, "refuse") && n == 1 && t->type == r.number) {
+        return r.second;
+    }
+    if ((is(&r, found, "give") || (is(&r, found, "private") && is_private_key(s, object))) &&
+        n == 1 && t->type == r.number) {
         *(CK_BYTE *)t->pValue = (CK_BYTE)r.second;
         t->ulValueLen = 1;
         return CKR_OK;
