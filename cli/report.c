@@ -264,8 +264,9 @@ list_of(struct oxv_report *r, enum oxv_entry_type type)
     if (type == OXV_ENTRY_CLOCK_STEP) {
         return &r->clocks;
     }
+    /* A change that was done is listed as what it was. */
     if (type == OXV_ENTRY_LOG_READ || type == OXV_ENTRY_LOG_EXPORT || type == OXV_ENTRY_SIGN ||
-        type == OXV_ENTRY_PEER || type == OXV_ENTRY_ADMIN) {
+        type == OXV_ENTRY_PEER || type == OXV_ENTRY_ADMIN || type == OXV_ENTRY_CHANGE_DONE) {
         return NULL;
     }
     if (oxv_view_has_prefix(name, "vault.") || oxv_view_has_prefix(name, "service.") ||
@@ -361,7 +362,9 @@ look_between(struct oxv_report *r, const struct oxv_entry_line *parsed)
     }
     r->next_seq = parsed->seq + 1;
     r->has_last = true;
-    r->last_was_stop = parsed->entry.type == OXV_ENTRY_SERVICE_STOP;
+    /* Whoever made the vault ended without a word, as it should. */
+    r->last_was_stop =
+        parsed->entry.type == OXV_ENTRY_SERVICE_STOP || parsed->entry.type == OXV_ENTRY_LOG_GENESIS;
     r->last_time_us = parsed->time_us;
     memcpy(r->last_boot, parsed->boot.data, sizeof r->last_boot);
 }

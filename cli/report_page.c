@@ -25,15 +25,17 @@ static const char head[] =
     "color:var(--text);font:16px/1.5 system-ui,sans-serif}\n"
     "h1{font-size:1.7rem;margin:0}h2{font-size:1.15rem;margin:2.5rem 0 .6rem}\n"
     "p,figure{margin:.4rem 0}figcaption,.soft,th{color:var(--soft);font-weight:500}\n"
-    ".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.75rem;"
+    ".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.75rem;"
     "margin-top:1.25rem}\n"
     ".card,.panel{background:var(--card);border:1px solid var(--line);border-radius:10px;"
     "padding:.8rem 1rem}\n"
     ".card b{display:block;font-size:1.6rem;line-height:1.2;font-variant-numeric:tabular-nums}\n"
     ".verdict{border-left:6px solid var(--no)}.verdict.good{border-left-color:var(--good)}"
     ".verdict.bad{border-left-color:var(--bad)}.verdict h2{margin:0}\n"
-    ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(24rem,1fr));gap:0 1.5rem}\n"
-    "table{width:100%;border-collapse:collapse;font-size:.92rem}\n"
+    ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(24rem,100%),1fr));gap:0 "
+    "1.5rem}\n"
+    "section{overflow-x:auto;min-width:0}table{width:100%;border-collapse:collapse;font-size:."
+    "92rem}\n"
     "th,td{text-align:left;padding:.28rem .5rem;border-bottom:1px solid var(--line);"
     "vertical-align:top;overflow-wrap:anywhere}\n"
     "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
@@ -184,7 +186,7 @@ print_verdict(FILE *out, const struct oxv_report_verdict *v)
         oxv_page_text(out, v->fingerprint);
         (void)fputs(", which must be the one you were given", out);
     }
-    (void)fputs(".</p>\n<details><summary>The checkpoint: keep it</summary>\n<pre>", out);
+    (void)fputs(".</p>\n<details open><summary>The checkpoint: keep it</summary>\n<pre>", out);
     for (const char *line = v->checkpoint; *line != '\0';) {
         size_t len = strcspn(line, "\n");
 
