@@ -9,7 +9,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from support.service import Build, Service, public_directory
+from support.backends import Backends
+from support.service import Build, public_directory
 
 # A process that a sanitizer ended is replaced: only its last words tell.
 SANITIZER = re.compile(r"Sanitizer|runtime error:")
@@ -86,13 +87,26 @@ def hooks_build():
     yield from _build("OXV_HOOKS_PREFIX", "")
 
 
+@pytest.fixture(scope="session")
+def backends():
+    made = Backends()
+    yield made
+    made.remove()
+
+
 @pytest.fixture
-def make_service(build):
+def backend(backends, request):
+    """Where keys are: in the vault, unless the test is marked with others (support.backends)."""
+    return backends[getattr(request, "param", "software")]
+
+
+@pytest.fixture
+def make_service(build, backend):
     """make_service(**options of Service) -> a Service, not yet initialised; removed at the end."""
     made = []
 
     def make(chosen=None, **options):
-        made.append(Service(chosen or build, **options))
+        made.append(backend.service(chosen or build, **options))
         return made[-1]
 
     yield make

@@ -15,6 +15,7 @@ import termios
 
 import pytest
 from support import oauth, process
+from support.backends import every_backend
 from support.credentials import A1, EMPLOYEE_URL
 from support.fake_door import FakeDoor, ok
 from support.segments import entry_lines
@@ -701,12 +702,14 @@ def test_admins_come_and_go_but_not_the_last(service):
 # Signing
 
 
+@every_backend
 def test_a_form_is_signed(acme):
     done = acme.oxvault("sign", "acme", "POST", EMPLOYEE_URL, "--form", "a b=c=d", "--form", "e=")
     header = done.stdout.removeprefix("Authorization: ").strip()
     assert oauth.verifies(header, "POST", EMPLOYEE_URL, A1.secrets, form=[("a b", "c=d"), ("e", "")])
 
 
+@every_backend
 def test_the_other_kinds(acme):
     passport = acme.oxvault_json("sign", "acme", "--kind", "token-passport", "--soap-version", "2025_1")
     assert passport["signature"]["value"] == oauth.passport_signature(
@@ -717,6 +720,7 @@ def test_the_other_kinds(acme):
     assert password.endswith("&HMAC-SHA256\n")
 
 
+@every_backend
 def test_a_refused_signature_is_exit_3_and_a_malformed_url_1(acme):
     refused(acme, DENIED, "sign", "acme", "GET", "https://example.com/services/x")
     refused(acme, DENIED, "sign", "nobody", "GET", EMPLOYEE_URL)

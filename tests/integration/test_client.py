@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import oauth, process
+from support.backends import every_backend
 from support.credentials import A1, EMPLOYEE_URL
 
 TOP = Path(__file__).resolve().parent.parent.parent
@@ -245,6 +246,7 @@ def test_a_signature_by_ffi(library, acme):
     assert (entry["type"], entry["outcome"], entry["connection"]) == ("sign", "allowed", "acme")
 
 
+@every_backend
 @pytest.mark.plain
 def test_errors_have_their_codes(library, acme):
     with client_of(library, acme) as client:
@@ -256,6 +258,7 @@ def test_errors_have_their_codes(library, acme):
         assert code_of(client.sign) == SEALED
 
 
+@every_backend
 @pytest.mark.plain
 def test_a_batch_by_ffi(library, acme):
     requests = (Request * 3)(

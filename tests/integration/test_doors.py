@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from support.backends import every_backend
 from support.credentials import EMPLOYEE_URL
 from support.door import Door
 from support.process import as_uid, process, wait_until
@@ -46,6 +47,7 @@ def two_callers(acme):
 # --- who may do what ---
 
 
+@every_backend
 @pytest.mark.root
 def test_a_caller_signs_with_its_own_connection_only(two_callers):
     assert sign_as(two_callers, A, {**BODY, "connection": "of-a"})[0] == 200
@@ -54,12 +56,14 @@ def test_a_caller_signs_with_its_own_connection_only(two_callers):
         assert (status, problem["code"]) == (403, "no_grant")
 
 
+@every_backend
 @pytest.mark.root
 def test_unknown_and_ungranted_connections_look_the_same(two_callers):
     answers = [sign_as(two_callers, A, {**BODY, "connection": c}) for c in ("of-b", "unknown")]
     assert answers[0] == answers[1]
 
 
+@every_backend
 @pytest.mark.root
 def test_a_caller_sees_its_own_connections_only(two_callers):
     def names(path):
@@ -70,6 +74,7 @@ def test_a_caller_sees_its_own_connections_only(two_callers):
     assert as_uid(A, names, two_callers.socket("sign")) == (["of-a"], 403)
 
 
+@every_backend
 @pytest.mark.root
 def test_an_unknown_uid_gets_403_and_an_entry(acme):
     status, problem = sign_as(acme, STRANGER)
@@ -91,6 +96,7 @@ def test_nobody_but_an_admin_comes_in_at_the_other_doors(two_callers):
         assert (status, problem["code"]) == (403, "unknown_caller")
 
 
+@every_backend
 @pytest.mark.root
 def test_a_disabled_caller_is_out_at_once_also_on_an_open_connection(two_callers):
     def sign_disable_sign(path, reader, writer):
@@ -264,6 +270,7 @@ def test_unknown_uids_in_a_loop_cost_one_entry_a_second(acme):
                            if e["type"] == "peer") >= 1200, 10, "the counted rest")
 
 
+@every_backend
 def test_a_rate_is_enforced_and_says_when_to_come_again(service):
     service.add_connection()
     service.add_caller()
@@ -274,6 +281,7 @@ def test_a_rate_is_enforced_and_says_when_to_come_again(service):
     assert 1 <= int(answer.headers["Retry-After"]) <= 12
 
 
+@every_backend
 def test_batch_items_over_the_rate_are_refused_each(service):
     service.add_connection()
     service.add_caller()

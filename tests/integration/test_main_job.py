@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from support import oauth
+from support.backends import BACKENDS, every_backend
 from support.credentials import A1, EMPLOYEE_URL
 from support.service import private_file
 
@@ -14,10 +15,17 @@ PATHS = ("--path", "/services/**", "--path", "/app/site/hosting/**")
 KINDS = "oauth1,token-passport,connect-password"
 
 
-@pytest.fixture(params=["passphrase", "keyfile"])
-def job(make_service, request):
+# What seals the vault does not matter to a token, so that is varied without one only.
+every_job = pytest.mark.parametrize(
+    "seal, backend", [("passphrase", "software"), *(("keyfile", name) for name in BACKENDS)],
+    indirect=["backend"],
+)
+
+
+@pytest.fixture
+def job(make_service, seal):
     """init and oxvaultd; nothing imported yet."""
-    service = make_service(seal=request.param)
+    service = make_service(seal=seal)
     service.printed_by_init = service.init()
     service.start()
     return service
@@ -29,6 +37,7 @@ def set_up(service):
     service.oxvault(
         "connection", "add", "acme", "--system", "netsuite", "--account-id", A1.account,
         "--consumer-key", A1.consumer_key, "--token-id", A1.token, "--secrets-file", secrets,
+        *service.key_place(A1),
     )
     secrets.unlink()
     service.oxvault("caller", "add", "order-exchange", "--uid", os.getuid())
@@ -49,6 +58,7 @@ def curl(service, body, path="/v1/sign/oauth1"):
     return int(status), json.loads(answer)
 
 
+@every_job
 def test_from_init_to_a_header_that_oauthlib_accepts(job):
     set_up(job)
     status, answer = curl(job, {"connection": "acme", "method": "GET", "url": EMPLOYEE_URL})
@@ -63,6 +73,7 @@ def test_from_init_to_a_header_that_oauthlib_accepts(job):
     assert answer["log"]["origin"] == (job.dir / "log/origin").read_text().strip()
 
 
+@every_job
 def test_the_command_prints_a_header_that_oauthlib_accepts(job):
     set_up(job)
     printed = job.oxvault("sign", "acme", "GET", EMPLOYEE_URL).stdout
@@ -72,6 +83,7 @@ def test_the_command_prints_a_header_that_oauthlib_accepts(job):
     assert oauth.verifies(value, "GET", EMPLOYEE_URL, A1.secrets)
 
 
+@every_job
 def test_every_signature_is_in_the_verified_log_at_the_index_of_its_answer(job):
     set_up(job)
     answers = [
@@ -96,6 +108,7 @@ def test_every_signature_is_in_the_verified_log_at_the_index_of_its_answer(job):
         assert entry["sig_hash"] == oauth.signature_hash(signature)
 
 
+@every_job
 def test_the_log_holds_neither_secrets_nor_signatures_nor_query_strings(job):
     set_up(job)
     url = EMPLOYEE_URL + "?expandSubResources=sentinel4711"
@@ -109,6 +122,7 @@ def test_the_log_holds_neither_secrets_nor_signatures_nor_query_strings(job):
         assert never not in text
 
 
+@every_job
 def test_a_token_passport_and_a_connect_password_verify(job):
     set_up(job)
     status, passport = curl(job, {"connection": "acme"}, "/v1/sign/token-passport")
@@ -128,6 +142,7 @@ def test_a_token_passport_and_a_connect_password_verify(job):
     assert signature == oauth.passport_signature(*fields, A1.secrets)
 
 
+@every_backend
 @pytest.mark.parametrize(
     "body, status, code",
     [
@@ -196,6 +211,7 @@ def test_a_second_seal_by_key_file_opens_the_vault_too(make_service):
     assert oauth.verifies(answer["authorization"], "GET", EMPLOYEE_URL, A1.secrets)
 
 
+@every_backend
 def test_after_a_restart_everything_is_as_it_was(acme):
     before = acme.sign.get("/v1/connections").json
     assert acme.stop() == 0

@@ -230,10 +230,15 @@ class Service:
             return self.oxvault(
                 "connection", "add", name, "--system", "netsuite",
                 "--account-id", credentials.account, "--consumer-key", credentials.consumer_key,
-                "--token-id", credentials.token, "--secrets-file", file, *more,
+                "--token-id", credentials.token, "--secrets-file", file,
+                *self.key_place(credentials), *more,
             )
         finally:
             file.unlink()
+
+    def key_place(self, _credentials):
+        """Words for `connection add`: where the key is to be. Here in the vault."""
+        return ()
 
     def add_caller(self, name="order-exchange", uid=None):
         return self.oxvault("caller", "add", name, "--uid", os.getuid() if uid is None else uid)
