@@ -16,6 +16,7 @@
 #define BACK_OFF_MAX_US   30000000u
 #define WORKERS_BY_HELPER 0u
 #define PIN_STATE_LOCKED  3u
+#define CKR_PIN_INCORRECT 0xa0u
 #define CKR_PIN_LOCKED    0xa4u
 /* A PIN is short: who may ask could else try all of them against the one we have. */
 #define GUESSES_FREE  3u
@@ -213,7 +214,10 @@ note_refused(struct oxv_keeper *k, struct oxv_helper *h, const struct oxv_call_r
     if (result->trouble != OXV_TOKEN_PIN) {
         return;
     }
-    oxv_token_pins_refuse(k->tokens->pins, pins_dir(k), &refused);
+    /* Without a hash: not tried at all, or the helper had no memory for one. */
+    if (result->refused_hash.len > 0 || result->ckr == CKR_PIN_INCORRECT) {
+        oxv_token_pins_refuse(k->tokens->pins, pins_dir(k), &refused);
+    }
     if (result->ckr == CKR_PIN_LOCKED) { /* some tokens never show it by their flags */
         h->pin_state = PIN_STATE_LOCKED;
     }
@@ -249,6 +253,15 @@ has_connections(const struct oxv_keeper *k, const struct oxv_helper *h)
     return c != NULL;
 }
 
+/* Did a person log in, or a PIN of which it was known that it was not refused? */
+static bool
+proved_its_pin(const struct oxv_keeper *k, const struct oxv_helper *h)
+{
+    return !h->needs_no_pin &&
+           (h->is_trying_typed || h->has_pin_pad ||
+            oxv_token_pins_hindrance(k->tokens->pins, oxv_view_text(h->uri)) == NULL);
+}
+
 static void
 become_ready(struct oxv_keeper *k, struct oxv_helper *h)
 {
@@ -258,7 +271,9 @@ become_ready(struct oxv_keeper *k, struct oxv_helper *h)
     h->text[0] = '\0';
     h->retry_at_us = 0;
     h->is_asked = false;
-    oxv_token_pins_clear(k->tokens->pins, pins_dir(k), oxv_view_text(h->uri));
+    if (proved_its_pin(k, h)) {
+        oxv_token_pins_clear(k->tokens->pins, pins_dir(k), oxv_view_text(h->uri));
+    }
     if (h->trying_pin != NULL && h->is_trying_typed) {
         oxv_token_pins_remember(k->tokens->pins, oxv_view_text(h->uri),
                                 oxv_secret_view(h->trying_pin));
@@ -350,9 +365,7 @@ login_hindrance(const struct oxv_keeper *k, const struct oxv_helper *h,
     if (pin == NULL) {
         return "the service has no PIN for it";
     }
-    return oxv_token_pins_are_damaged(k->tokens->pins)
-               ? "the file token-pins is damaged: which PINs were refused is not known"
-               : NULL;
+    return oxv_token_pins_hindrance(k->tokens->pins, oxv_view_text(h->uri));
 }
 
 static void

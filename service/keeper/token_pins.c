@@ -27,6 +27,7 @@ struct refused {
     uint8_t hash[OXV_REFUSED_PART_MAX_BYTES];
     size_t hash_len;
     uint64_t when_us;
+    uint64_t kind;
 };
 
 struct oxv_token_pins {
@@ -40,16 +41,19 @@ struct oxv_token_pins {
 struct pins_file {
     uint64_t version;
     struct oxv_view refused; /* LIST of encoded struct oxv_refused_pin */
+    uint64_t was_damaged;
 };
 
 static const struct oxv_field refused_fields[] = {
     OXV_FIELD(struct oxv_refused_pin, token_uri, 1, OXV_FIELD_TEXT, true, 1,
               OXV_TOKEN_URI_MAX_BYTES),
-    OXV_FIELD(struct oxv_refused_pin, salt, 2, OXV_FIELD_BYTES, true, 1,
+    OXV_FIELD(struct oxv_refused_pin, salt, 2, OXV_FIELD_BYTES, false, 1,
               OXV_REFUSED_PART_MAX_BYTES),
-    OXV_FIELD(struct oxv_refused_pin, hash, 3, OXV_FIELD_BYTES, true, 1,
+    OXV_FIELD(struct oxv_refused_pin, hash, 3, OXV_FIELD_BYTES, false, 1,
               OXV_REFUSED_PART_MAX_BYTES),
     OXV_FIELD(struct oxv_refused_pin, when_us, 4, OXV_FIELD_U64, false, 1, OXV_TIMESTAMP_MAX_US),
+    OXV_FIELD(struct oxv_refused_pin, kind, 5, OXV_FIELD_U64, false, OXV_REFUSED_ANY,
+              OXV_REFUSED_NONE),
 };
 const struct oxv_shape oxv_refused_pin_shape =
     OXV_SHAPE(struct oxv_refused_pin, "refused pin", refused_fields);
@@ -57,6 +61,7 @@ const struct oxv_shape oxv_refused_pin_shape =
 static const struct oxv_field file_fields[] = {
     OXV_FIELD(struct pins_file, version, 1, OXV_FIELD_U64, true, FILE_VERSION, FILE_VERSION),
     OXV_FIELD(struct pins_file, refused, 2, OXV_FIELD_LIST, false, 1, OXV_TOKEN_PINS_MAX_BYTES),
+    OXV_FIELD(struct pins_file, was_damaged, 3, OXV_FIELD_U64, false, 1, 1),
 };
 static const struct oxv_shape file_shape =
     OXV_SHAPE(struct pins_file, OXV_TOKEN_PINS_FILE, file_fields);
@@ -256,16 +261,27 @@ store_refused(struct refused *place, const struct oxv_refused_pin *from)
 {
     *place = (struct refused){ .salt_len = from->salt.len,
                                .hash_len = from->hash.len,
-                               .when_us = from->when_us };
+                               .when_us = from->when_us,
+                               .kind = from->kind };
     if (oxv_text_copy(from->token_uri, place->uri, sizeof place->uri) != OXV_OK) {
         oxv_bug("a URI that its shape let through");
     }
-    memcpy(place->salt, from->salt.data, from->salt.len);
-    memcpy(place->hash, from->hash.data, from->hash.len);
+    if (from->kind == OXV_REFUSED_ONE) {
+        memcpy(place->salt, from->salt.data, from->salt.len);
+        memcpy(place->hash, from->hash.data, from->hash.len);
+    }
+}
+
+static bool
+is_well_formed(const struct oxv_refused_pin *pin)
+{
+    return pin->kind == OXV_REFUSED_ONE ? pin->salt.len > 0 && pin->hash.len > 0
+                                        : pin->salt.len == 0 && pin->hash.len == 0;
 }
 
 static enum oxv_status
-parse(struct oxv_view bytes, struct refused *items, size_t *count, struct oxv_err *err)
+parse(struct oxv_view bytes, struct refused *items, size_t *count, bool *was_damaged,
+      struct oxv_err *err)
 {
     struct pins_file file = { 0 };
     struct oxv_view item;
@@ -273,10 +289,15 @@ parse(struct oxv_view bytes, struct refused *items, size_t *count, struct oxv_er
     struct oxv_reader r = oxv_reader(file.refused);
 
     *count = 0;
+    *was_damaged = st == OXV_OK && file.was_damaged != 0;
     while (st == OXV_OK && oxv_list_next(&r, &item)) {
         struct oxv_refused_pin pin = { 0 };
 
         st = oxv_fields_decode(item, &oxv_refused_pin_shape, &pin, err);
+        if (st == OXV_OK && !is_well_formed(&pin)) {
+            st = oxv_fail(err, OXV_E_FORMAT, "%s: salt, hash and kind do not go together",
+                          OXV_TOKEN_PINS_FILE);
+        }
         if (st == OXV_OK && (*count == OXV_REFUSED_PINS_MAX ||
                              find_refused(items, *count, pin.token_uri) < *count)) {
             st = oxv_fail(err, OXV_E_FORMAT, "%s: too many tokens, or one twice",
@@ -294,11 +315,12 @@ oxv_token_pins_parse(struct oxv_view bytes, size_t *count, struct oxv_err *err)
 {
     struct refused *items = calloc(OXV_REFUSED_PINS_MAX, sizeof *items);
     size_t found = 0;
+    bool was_damaged;
 
     if (items == NULL) {
         return oxv_fail(err, OXV_E_MEMORY, "no memory for %s", OXV_TOKEN_PINS_FILE);
     }
-    enum oxv_status st = parse(bytes, items, &found, err);
+    enum oxv_status st = parse(bytes, items, &found, &was_damaged, err);
 
     free(items);
     if (st == OXV_OK && count != NULL) {
@@ -318,24 +340,35 @@ oxv_token_pins_load(struct oxv_token_pins *pins, int dir_fd)
                                        : OXV_E_MEMORY;
 
     pins->refused_count = 0;
+    pins->is_damaged = false;
     if (st == OXV_OK) {
-        st = parse(oxv_view(bytes, len), pins->refused, &pins->refused_count, &err);
+        st = parse(oxv_view(bytes, len), pins->refused, &pins->refused_count, &pins->is_damaged,
+                   &err);
     }
     free(bytes);
-    pins->is_damaged = st != OXV_OK && st != OXV_E_NOT_FOUND; /* none: nothing was refused */
-    if (pins->is_damaged) {
+    if (st != OXV_OK && st != OXV_E_NOT_FOUND) { /* none: nothing was refused */
+        pins->is_damaged = true;
         pins->refused_count = 0;
         (void)fprintf(stderr,
-                      "oxvault-keeper: %s: %s; no PIN is tried before someone runs `oxvault token "
-                      "login`\n",
+                      "oxvault-keeper: %s: %s; no PIN is tried by itself before someone types "
+                      "one: oxvault unseal (start oxvaultd without --pin-file), or oxvault token "
+                      "login\n",
                       OXV_TOKEN_PINS_FILE, err.text);
     }
 }
 
-bool
-oxv_token_pins_are_damaged(const struct oxv_token_pins *pins)
+const char *
+oxv_token_pins_hindrance(const struct oxv_token_pins *pins, struct oxv_view uri)
 {
-    return pins->is_damaged;
+    size_t i = find_refused(pins->refused, pins->refused_count, uri);
+
+    if (i < pins->refused_count) {
+        return pins->refused[i].kind == OXV_REFUSED_ANY
+                   ? "it refused a PIN, and which one could not be kept"
+                   : NULL;
+    }
+    return pins->is_damaged ? "the file token-pins is damaged: which PINs were refused is not known"
+                            : NULL;
 }
 
 struct oxv_refused_pin
@@ -351,13 +384,14 @@ oxv_token_pins_refused(const struct oxv_token_pins *pins, struct oxv_view uri)
     return (struct oxv_refused_pin){ .token_uri = oxv_view_text(r->uri),
                                      .salt = oxv_view(r->salt, r->salt_len),
                                      .hash = oxv_view(r->hash, r->hash_len),
-                                     .when_us = r->when_us };
+                                     .when_us = r->when_us,
+                                     .kind = r->kind };
 }
 
 static enum oxv_status
 encode(const struct oxv_token_pins *pins, struct oxv_writer *w, struct oxv_writer *list)
 {
-    struct pins_file file = { .version = FILE_VERSION };
+    struct pins_file file = { .version = FILE_VERSION, .was_damaged = pins->is_damaged ? 1 : 0 };
     uint8_t item[OXV_TOKEN_URI_MAX_BYTES + 256];
 
     for (size_t i = 0; i < pins->refused_count; i++) {
@@ -399,15 +433,12 @@ save(struct oxv_token_pins *pins, int dir_fd)
     }
 }
 
-void
-oxv_token_pins_refuse(struct oxv_token_pins *pins, int dir_fd,
-                      const struct oxv_refused_pin *refused)
+static void
+put(struct oxv_token_pins *pins, const struct oxv_refused_pin *item)
 {
-    size_t i = find_refused(pins->refused, pins->refused_count, refused->token_uri);
+    size_t i = find_refused(pins->refused, pins->refused_count, item->token_uri);
 
-    if (refused->salt.len == 0 || refused->salt.len > OXV_REFUSED_PART_MAX_BYTES ||
-        refused->hash.len == 0 || refused->hash.len > OXV_REFUSED_PART_MAX_BYTES ||
-        refused->token_uri.len == 0 || refused->token_uri.len > OXV_TOKEN_URI_MAX_BYTES) {
+    if (item->token_uri.len == 0 || item->token_uri.len > OXV_TOKEN_URI_MAX_BYTES) {
         return;
     }
     if (i == OXV_REFUSED_PINS_MAX) { /* the oldest goes */
@@ -415,22 +446,36 @@ oxv_token_pins_refuse(struct oxv_token_pins *pins, int dir_fd,
     } else if (i == pins->refused_count) {
         pins->refused_count++;
     }
-    store_refused(&pins->refused[i], refused);
-    pins->is_damaged = false;
+    store_refused(&pins->refused[i], item);
+}
+
+void
+oxv_token_pins_refuse(struct oxv_token_pins *pins, int dir_fd,
+                      const struct oxv_refused_pin *refused)
+{
+    struct oxv_refused_pin any = { .token_uri = refused->token_uri,
+                                   .when_us = refused->when_us,
+                                   .kind = OXV_REFUSED_ANY };
+    bool has_hash = refused->salt.len > 0 && refused->salt.len <= OXV_REFUSED_PART_MAX_BYTES &&
+                    refused->hash.len > 0 && refused->hash.len <= OXV_REFUSED_PART_MAX_BYTES;
+
+    put(pins, has_hash ? refused : &any);
     save(pins, dir_fd);
 }
 
 void
 oxv_token_pins_clear(struct oxv_token_pins *pins, int dir_fd, struct oxv_view uri)
 {
+    const struct oxv_refused_pin none = { .token_uri = uri, .kind = OXV_REFUSED_NONE };
     size_t i = find_refused(pins->refused, pins->refused_count, uri);
 
-    if (i == pins->refused_count && !pins->is_damaged) {
+    if (i == pins->refused_count ? !pins->is_damaged : pins->refused[i].kind == OXV_REFUSED_NONE) {
         return;
     }
-    if (i < pins->refused_count) {
+    if (pins->is_damaged) {
+        put(pins, &none);
+    } else {
         pins->refused[i] = pins->refused[--pins->refused_count];
     }
-    pins->is_damaged = false;
     save(pins, dir_fd);
 }

@@ -150,3 +150,42 @@ def test_a_pin_of_a_refused_request_is_not_tried_later(keeper, admin):  # noqa: 
     keeper.token.answers.clear()
     keeper.wait_for_state(channel, "ready")
     assert keeper.token.refused_logins == 0
+
+
+def test_a_pin_that_was_refused_without_a_hash_is_not_tried_again(keeper, admin):  # noqa: F811
+    document(keeper.add_token(admin))
+    keeper.stop()
+    refused = lambda h, ident, _: [h.trouble(ident, wire.PIN_TROUBLE, 0xA0, "it refused the PIN")]
+    keeper.token.answers[wire.HELPER_LOGIN] = refused
+    keeper.pin_sources = [("", PIN)]
+    logins = keeper.token.count(wire.HELPER_LOGIN)
+    for _ in range(2):
+        keeper.start()
+        channel, _peer = keeper.frontend("admin")
+        keeper.until(lambda: keeper.state(channel) in ("pin refused", "needs pin"))
+        keeper.stop()
+    assert keeper.token.count(wire.HELPER_LOGIN) == logins + 1
+    keeper.token.answers.clear()
+    keeper.start()
+    channel, _peer = keeper.frontend("admin")
+    assert document(keeper.login(channel))["state"] == "ready"
+    keeper.stop()
+    keeper.start()
+    channel, _peer = keeper.frontend("admin")
+    keeper.wait_for_state(channel, "ready")
+
+
+def test_a_token_that_needs_no_pin_says_nothing_of_a_damaged_file(keeper, admin):  # noqa: F811
+    document(keeper.add_token(admin))
+    keeper.stop()
+    (keeper.dir / "token-pins").write_bytes(b"\x01damaged")
+
+    def logged_in(helper, ident, _):
+        helper.logged_in = True
+        return [helper.tell(ident)]
+
+    keeper.token.answers[wire.HELPER_OPEN] = logged_in
+    keeper.start()
+    channel, _peer = keeper.frontend("admin")
+    keeper.wait_for_state(channel, "ready")
+    assert (keeper.dir / "token-pins").read_bytes() == b"\x01damaged"

@@ -190,7 +190,7 @@ more_tokens_than_fit_push_out_one(void **state)
         refuse(pins, uri, "hash");
     }
     oxv_token_pins_load(pins, dir_fd);
-    assert_false(oxv_token_pins_are_damaged(pins));
+    assert_null(oxv_token_pins_hindrance(pins, oxv_view_text("pkcs11:token=none")));
     assert_int_not_equal(oxv_token_pins_refused(pins, oxv_view_text(uri)).hash.len, 0);
     assert_int_equal(oxv_token_pins_refused(pins, oxv_view_text("pkcs11:token=0")).hash.len, 0);
 }
@@ -225,10 +225,50 @@ a_damaged_file_is_noticed_at_every_length(void **state)
                                          oxv_view(bytes, len - 1), NULL),
                      OXV_OK);
     oxv_token_pins_load(pins, dir_fd);
-    assert_true(oxv_token_pins_are_damaged(pins));
-    oxv_token_pins_clear(pins, dir_fd, oxv_view_text(URI)); /* a login worked: it is known again */
+    assert_non_null(oxv_token_pins_hindrance(pins, oxv_view_text(URI)));
+}
+
+static void
+after_damage_each_token_is_unknown_until_its_own_login(void **state)
+{
+    static const char *const other = "pkcs11:token=2";
+    OXV_AUTO(oxv_token_pins_freep) struct oxv_token_pins *pins = new_pins();
+
+    (void)state;
+    assert_int_equal(oxv_replace_file_at(dir_fd, OXV_TOKEN_PINS_FILE, 0600,
+                                         oxv_view_text("damaged"), NULL),
+                     OXV_OK);
     oxv_token_pins_load(pins, dir_fd);
-    assert_false(oxv_token_pins_are_damaged(pins));
+    refuse(pins, "pkcs11:token=3", "hash");
+    oxv_token_pins_clear(pins, dir_fd, oxv_view_text(URI));
+    oxv_token_pins_clear(pins, dir_fd, oxv_view_text(URI));
+    for (int i = 0; i < 2; i++) {
+        assert_null(oxv_token_pins_hindrance(pins, oxv_view_text(URI)));
+        assert_null(oxv_token_pins_hindrance(pins, oxv_view_text("pkcs11:token=3")));
+        assert_non_null(oxv_token_pins_hindrance(pins, oxv_view_text(other)));
+        oxv_token_pins_load(pins, dir_fd);
+    }
+    refuse(pins, URI, "hash");
+    oxv_token_pins_load(pins, dir_fd);
+    assert_int_not_equal(oxv_token_pins_refused(pins, oxv_view_text(URI)).hash.len, 0);
+    assert_non_null(oxv_token_pins_hindrance(pins, oxv_view_text(other)));
+}
+
+static void
+a_refusal_without_a_hash_stands_for_any_pin(void **state)
+{
+    OXV_AUTO(oxv_token_pins_freep) struct oxv_token_pins *pins = new_pins();
+
+    (void)state;
+    refuse(pins, URI, "hash");
+    refuse(pins, URI, "");
+    assert_non_null(oxv_token_pins_hindrance(pins, oxv_view_text(URI)));
+    oxv_token_pins_load(pins, dir_fd);
+    assert_non_null(oxv_token_pins_hindrance(pins, oxv_view_text(URI)));
+    assert_int_equal(oxv_token_pins_refused(pins, oxv_view_text(URI)).hash.len, 0);
+    oxv_token_pins_clear(pins, dir_fd, oxv_view_text(URI));
+    oxv_token_pins_load(pins, dir_fd);
+    assert_null(oxv_token_pins_hindrance(pins, oxv_view_text(URI)));
 }
 
 int
@@ -241,6 +281,9 @@ main(void)
         cmocka_unit_test_teardown(what_was_refused_outlives_a_restart, forget_file),
         cmocka_unit_test_teardown(more_tokens_than_fit_push_out_one, forget_file),
         cmocka_unit_test_teardown(a_damaged_file_is_noticed_at_every_length, forget_file),
+        cmocka_unit_test_teardown(after_damage_each_token_is_unknown_until_its_own_login,
+                                  forget_file),
+        cmocka_unit_test_teardown(a_refusal_without_a_hash_stands_for_any_pin, forget_file),
     };
 
     if (oxv_secret_setup(OXV_SECRET_MEMORY_AUTO, true, NULL) != OXV_OK) {
