@@ -26,6 +26,7 @@ struct stored {
     char signature_method[32];
     char created[OXV_TIMESTAMP_BYTES];
     char key[32];
+    char key_id[2 * OXV_TOKEN_KEY_ID_MAX_BYTES + 1];
     uint8_t origins[OXV_ORIGINS_MAX_BYTES];
     struct oxv_connection_fields fields;
     struct oxv_connection_draft draft;
@@ -93,6 +94,7 @@ read_texts(struct oxv_view answer, struct stored *s)
           &s->fields.signature_method },
         { "created", s->created, sizeof s->created, NULL },
         { "key", s->key, sizeof s->key, NULL },
+        { "key_id", s->key_id, sizeof s->key_id, NULL },
     };
 
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
@@ -150,6 +152,20 @@ post(struct oxv_cli *cli, const struct oxv_box_connection *payload, struct oxv_b
     return code;
 }
 
+/* By the id that the key has now the service can tell whether it is the same key. */
+static enum oxv_exit
+remember_old(const struct oxv_cli *cli, const struct stored *stored, struct oxv_key_place *place)
+{
+    struct oxv_view hex = oxv_view_text(stored->key_id);
+
+    place->new_secrets = oxv_cli_flag(cli, "new-secrets");
+    place->old_key_id_len = hex.len / 2;
+    if (hex.len > 0 && !oxv_parse_hex(hex, place->old_key_id, place->old_key_id_len)) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "the service's answer has no good key_id");
+    }
+    return OXV_EXIT_DONE;
+}
+
 static void
 report(const struct oxv_cli *cli, const struct oxv_key_place *place,
        const struct oxv_buffer *answer)
@@ -187,6 +203,7 @@ oxv_cmd_connection_move(struct oxv_cli *cli)
     code = code == OXV_EXIT_DONE ? oxv_key_place_check_method(cli, &stored.draft.record) : code;
     code = code == OXV_EXIT_DONE ? oxv_connection_read_pair(cli, &stored.draft, &held) : code;
     code = code == OXV_EXIT_DONE ? oxv_key_place_find(cli, &place) : code;
+    code = code == OXV_EXIT_DONE ? remember_old(cli, &stored, &place) : code;
     code = code == OXV_EXIT_DONE ? oxv_connection_fill(cli, &stored.draft, &place, &held, &payload)
                                  : code;
     code = code == OXV_EXIT_DONE ? post(cli, &payload, &answer) : code;

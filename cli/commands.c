@@ -116,6 +116,7 @@ static const struct oxv_option connection_add_options[] = {
 static const struct oxv_option move_options[] = {
     PLACE_OPTIONS,
     { "in-vault", 0, false, NULL, "the key is in the vault, as without a token" },
+    { "new-secrets", 0, false, NULL, "the secrets are others than before: do not compare the key" },
     { "secrets-file", 0, false, "FILE", "{\"consumer_secret\":\"...\",\"token_secret\":\"...\"}" },
     { "secrets-fd", 0, false, "N", "the same, from an open descriptor" },
     { "keep-secrets", 0, false, NULL, "keep both secrets too, sealed (default: the signing key)" },

@@ -142,12 +142,11 @@ make_key(const struct oxv_connection_draft *draft, const struct oxv_connection_k
 /* K0 stays as it is for the vault; for a token it becomes what that takes. */
 static enum oxv_status
 place_key(const struct oxv_connection_keys *keys, struct oxv_connection_record *record,
-          struct oxv_connection_secret *secret, struct oxv_err *err)
+          struct oxv_key_parts *parts, struct oxv_err *err)
 {
     const struct oxv_key_place *place = keys->place;
-    struct oxv_key_parts parts = { .key = secret->key };
 
-    if (place == NULL || place->form == OXV_KEY_IN_VAULT) {
+    if (place == NULL || (place->form == OXV_KEY_IN_VAULT && place->old_key_id_len == 0)) {
         return OXV_OK;
     }
     record->key_form = place->form;
@@ -155,12 +154,9 @@ place_key(const struct oxv_connection_keys *keys, struct oxv_connection_record *
     record->key_id = oxv_view(place->key_id, place->key_id_len);
     enum oxv_status st = oxv_connection_check(record, err);
 
-    st = st == OXV_OK ? oxv_key_place_parts(place, record->signature_method, secret->key,
-                                            keys->parts_room, &parts, err)
-                      : st;
-    secret->key = parts.key;
-    secret->check_value = parts.check_value;
-    return st;
+    return st == OXV_OK ? oxv_key_place_parts(place, record->signature_method, parts->key,
+                                              keys->parts_room, parts, err)
+                        : st;
 }
 
 enum oxv_status
@@ -171,13 +167,15 @@ oxv_connection_encode(const struct oxv_connection_draft *draft,
     static uint8_t record[OXV_RECORD_MAX_BYTES]; /* public; the command is one thread */
     struct oxv_writer record_w = oxv_writer(record, sizeof record);
     struct oxv_connection_record public = draft->record;
-    struct oxv_connection_secret secret = { 0 };
-    enum oxv_status st = make_key(draft, keys, &secret.key, err);
+    struct oxv_key_parts parts = { .key = oxv_view(NULL, 0) };
+    enum oxv_status st = make_key(draft, keys, &parts.key, err);
 
-    st = st == OXV_OK ? place_key(keys, &public, &secret, err) : st;
+    st = st == OXV_OK ? place_key(keys, &public, &parts, err) : st;
     if (st != OXV_OK) {
         return st;
     }
+    struct oxv_connection_secret secret = { .key = parts.key, .check_value = parts.check_value };
+
     if (keys->keep && keys->rsa == NULL) {
         secret.consumer_secret = oxv_secret_view(keys->consumer);
         secret.token_secret = oxv_secret_view(keys->token);
@@ -196,7 +194,10 @@ oxv_connection_encode(const struct oxv_connection_draft *draft,
         return st;
     }
     const struct oxv_box_connection box = { .record = oxv_view(record_w.data, record_w.len),
-                                            .secret = oxv_view(secret_w.data, secret_w.len) };
+                                            .secret = oxv_view(secret_w.data, secret_w.len),
+                                            .old_check = parts.old_check,
+                                            .new_secrets =
+                                                keys->place != NULL && keys->place->new_secrets };
 
     oxv_fields_encode(w, &oxv_box_connection_shape, &box);
     return w->failed ? oxv_fail(err, OXV_E_LIMIT, "the connection is too long") : OXV_OK;

@@ -15,6 +15,9 @@ struct oxv_key_place {
     uint64_t token; /* its row */
     uint8_t key_id[OXV_TOKEN_KEY_ID_MAX_BYTES];
     size_t key_id_len;
+    uint8_t old_key_id[OXV_TOKEN_KEY_ID_MAX_BYTES]; /* of a key that moves out of a token ... */
+    size_t old_key_id_len;                          /* ... else 0 */
+    bool new_secrets;                               /* it may be another key than it was */
     struct oxv_pub_token known; /* the token, as vault.pub has it; UNWRAP: with its pair */
 };
 
@@ -39,12 +42,14 @@ enum oxv_exit oxv_key_place_find(struct oxv_cli *cli, struct oxv_key_place *out)
 /* What goes into a box about a key: views of `room`, or of k0. */
 struct oxv_key_parts {
     struct oxv_view key;
-    struct oxv_view check_value;
+    struct oxv_view check_value; /* in a token */
+    struct oxv_view old_check;   /* where it was in a token: the same by the id that it had there */
 };
-#define OXV_KEY_PARTS_ROOM_BYTES (OXV_TOKEN_BLOB_MAX_BYTES + OXV_TOKEN_MAC_MAX_BYTES)
+#define OXV_KEY_PARTS_ROOM_BYTES (OXV_TOKEN_BLOB_MAX_BYTES + 2u * OXV_TOKEN_MAC_MAX_BYTES)
 
 /*
- * For a place in a token: the check value, and the blob (UNWRAP), K0 itself (TOKEN) or nothing.
+ * For a place in a token: the check value, and the blob (UNWRAP), K0 itself (TOKEN) or nothing; in
+ * the vault K0.
  * `room` is locked memory of OXV_KEY_PARTS_ROOM_BYTES.
  *   OXV_E_FORMAT    the public key is no RSA key of at least 2048 bits
  *   OXV_E_INTERNAL  OpenSSL cannot seal

@@ -25,7 +25,7 @@ mac_done(struct oxv_mac *mac)
 }
 
 static enum oxv_status
-make_check_value(const struct oxv_key_place *place, uint64_t method, struct oxv_view k0,
+make_check_value(struct oxv_view key_id, uint64_t method, struct oxv_view k0,
                  struct oxv_writer *out, struct oxv_err *err)
 {
     OXV_AUTO(mac_done) struct oxv_mac mac = { 0 };
@@ -37,7 +37,7 @@ make_check_value(const struct oxv_key_place *place, uint64_t method, struct oxv_
     if (st != OXV_OK) {
         return st;
     }
-    if (!oxv_key_check_message(&w, oxv_view(place->key_id, place->key_id_len)) ||
+    if (!oxv_key_check_message(&w, key_id) ||
         oxv_mac_make(&mac, (enum oxv_signature_method)method, k0, oxv_view(message, w.len),
                      &made) != OXV_OK) {
         return oxv_fail(err, OXV_E_INTERNAL, "OpenSSL cannot make the check value of the key");
@@ -94,18 +94,29 @@ oxv_key_place_parts(const struct oxv_key_place *place, uint64_t method, struct o
                     struct oxv_secret *room, struct oxv_key_parts *out, struct oxv_err *err)
 {
     struct oxv_writer w = oxv_writer(oxv_secret_bytes(room), oxv_secret_len(room));
-    enum oxv_status st = make_check_value(place, method, k0, &w, err);
+    struct oxv_view old_id = oxv_view(place->old_key_id, place->old_key_id_len);
+    enum oxv_status st = OXV_OK;
+
+    if (old_id.len > 0) {
+        st = make_check_value(old_id, method, k0, &w, err);
+    }
+    size_t old_len = w.len;
+
+    if (st == OXV_OK && place->form != OXV_KEY_IN_VAULT) {
+        st = make_check_value(oxv_view(place->key_id, place->key_id_len), method, k0, &w, err);
+    }
+    size_t check_len = w.len;
+    struct oxv_key_parts parts = { .old_check = oxv_view(w.data, old_len),
+                                   .check_value = oxv_view_from(oxv_view(w.data, w.len), old_len) };
 
     if (st != OXV_OK) {
         return st;
     }
-    struct oxv_key_parts parts = { .check_value = oxv_view(w.data, w.len) };
-    size_t check_len = w.len;
 
     if (place->form == OXV_KEY_UNWRAP) {
         st = seal_key(place, k0, &w, err);
         parts.key = oxv_view_from(oxv_view(w.data, w.len), check_len);
-    } else if (place->form == OXV_KEY_TOKEN) {
+    } else if (place->form != OXV_KEY_PRE_PROVISIONED) {
         parts.key = k0;
     }
     if (st == OXV_OK && w.failed) {

@@ -68,6 +68,9 @@ static const struct oxv_field connection_fields[] = {
     OXV_FIELD(struct oxv_box_connection, record, 1, OXV_FIELD_BYTES, true, 1, OXV_RECORD_MAX_BYTES),
     OXV_FIELD(struct oxv_box_connection, secret, 2, OXV_FIELD_BYTES, true, 1,
               OXV_RECORD_SECRET_MAX_BYTES),
+    OXV_FIELD(struct oxv_box_connection, old_check, 3, OXV_FIELD_BYTES, false, 1,
+              OXV_TOKEN_MAC_MAX_BYTES),
+    OXV_FIELD(struct oxv_box_connection, new_secrets, 4, OXV_FIELD_U64, false, 1, 1),
 };
 const struct oxv_shape oxv_box_connection_shape =
     OXV_SHAPE(struct oxv_box_connection, "connection add", connection_fields);

@@ -69,6 +69,10 @@ struct oxv_box_token_login {
 struct oxv_box_connection {
     struct oxv_view record; /* encoded struct oxv_connection_record */
     struct oxv_view secret; /* encoded struct oxv_connection_secret */
+    /* CONNECTION_MOVE: of a key in a token until now, its check value made with the key that was
+     * entered again; and 1 where that may be another key than it was. */
+    struct oxv_view old_check;
+    uint64_t new_secrets;
 };
 struct oxv_box_import {
     struct oxv_view session;     /* the import session's id, from the keeper */

@@ -1,6 +1,8 @@
 /* Connections whose key goes into a token, or leaves one: the key is proven before the change. */
 #include "service/keeper/connection_keys.h"
 
+#include <sodium.h>
+
 /* What was made for a request that fails goes again. */
 static void
 undo(struct oxv_keeper *k, struct oxv_token_op *op)
@@ -44,6 +46,20 @@ oxv_connection_give_up_key(struct oxv_keeper *k, const struct oxv_connection_rec
     }
 }
 
+/* The key that the connection had; not where it is the very key that was just proven. */
+static void
+give_up_old(struct oxv_keeper *k, const struct oxv_token_op *op,
+            const struct oxv_connection_record *old)
+{
+    struct oxv_connection_record given_up = *old;
+
+    if (op->record.key_form != OXV_KEY_IN_VAULT && old->key_form == OXV_KEY_TOKEN &&
+        op->record.key_token == old->key_token && oxv_view_equals(op->record.key_id, old->key_id)) {
+        given_up.key_form = OXV_KEY_PRE_PROVISIONED; /* its handle goes, the object stays */
+    }
+    oxv_connection_give_up_key(k, &given_up, op->connection_id);
+}
+
 static void
 commit(struct oxv_keeper *k, struct oxv_token_op *op)
 {
@@ -69,7 +85,7 @@ commit(struct oxv_keeper *k, struct oxv_token_op *op)
         undo(k, op);
     } else if (oxv_admin_change_finish(&c, &entry, 1)) {
         if (has_old) {
-            oxv_connection_give_up_key(k, &old.record, id);
+            give_up_old(k, op, &old.record);
         }
         if (op->loaded.key != 0) {
             oxv_token_key_set(k, op->helper, id, &op->loaded);
@@ -186,12 +202,72 @@ is_same_but_key(const struct oxv_connection_record *a, const struct oxv_connecti
            oxv_view_equals(a->origins, b->origins);
 }
 
+/* Does the key that was entered again make the check value that is stored of the old one? */
+static bool
+is_key_of_token(struct oxv_keeper *k, struct oxv_connection *c, struct oxv_view old_check,
+                struct oxv_err *err)
+{
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *blob = NULL;
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *check = NULL;
+
+    return oxv_vault_token_key(k->vault, c, &blob, &check, err) == OXV_OK &&
+           oxv_secret_equals(check, old_check);
+}
+
+/* The same of a key in the vault, which makes the check value of the new place itself. */
+static bool
+is_key_of_vault(struct oxv_keeper *k, struct oxv_connection *c, const struct oxv_token_op *moved,
+                struct oxv_err *err)
+{
+    uint8_t text[OXV_KEY_CHECK_MESSAGE_MAX_BYTES];
+    struct oxv_writer w = oxv_writer(text, sizeof text);
+    uint8_t made[OXV_SIGNATURE_MAX_BYTES];
+    size_t len = 0;
+
+    if (!oxv_key_check_message(&w, moved->record.key_id) ||
+        oxv_vault_sign(k->vault, c, oxv_view(text, w.len), made, &len, err) != OXV_OK) {
+        return false;
+    }
+    bool same = len == moved->secret.check_value.len &&
+                sodium_memcmp(made, moved->secret.check_value.data, len) == 0;
+
+    oxv_wipe(made, sizeof made);
+    return same;
+}
+
+/* A mistyped secret would replace the only good key by one that signs wrongly. */
+static enum oxv_status
+check_secrets(struct oxv_keeper *k, struct oxv_connection *c, const struct oxv_opened_box *box,
+              const struct oxv_token_op *moved, struct oxv_err *err)
+{
+    struct oxv_box_connection fields = { 0 };
+    struct oxv_err why = { 0 };
+    bool same = false;
+
+    if (oxv_fields_decode(box->head.payload, &oxv_box_connection_shape, &fields, NULL) != OXV_OK) {
+        oxv_bug("a box that was decoded before");
+    }
+    if (fields.new_secrets != 0) {
+        return OXV_OK;
+    }
+    same = c->record.key_form == OXV_KEY_IN_VAULT ? is_key_of_vault(k, c, moved, &why)
+                                                  : is_key_of_token(k, c, fields.old_check, &why);
+    if (why.status != OXV_OK) {
+        *err = why;
+        return why.status;
+    }
+    return same ? OXV_OK
+                : oxv_fail(err, OXV_E_DENIED,
+                           "these secrets make another key than the connection has: nothing was "
+                           "changed. If they are new, say --new-secrets");
+}
+
 static enum oxv_status
 read_moved(struct oxv_keeper *k, const struct oxv_request *request,
            const struct oxv_opened_box *box, struct oxv_token_op *out, struct oxv_err *err)
 {
     const struct oxv_msg_named_box *msg = request->fields;
-    const struct oxv_connection *c = oxv_vault_connection(k->vault, msg->name);
+    struct oxv_connection *c = oxv_vault_connection(k->vault, msg->name);
     enum oxv_status st =
         oxv_connection_from_box(box->head.payload, &out->record, &out->secret, err);
 
@@ -212,7 +288,7 @@ read_moved(struct oxv_keeper *k, const struct oxv_request *request,
     out->record.created_us = c->record.created_us;
     out->connection_id = c->id;
     out->connection_version = c->version;
-    return OXV_OK;
+    return check_secrets(k, c, box, out, err);
 }
 
 void

@@ -318,6 +318,26 @@ def test_a_key_moves_into_the_token_and_back_with_the_secrets_entered_again(star
     signs(service)
 
 
+def test_a_mistyped_secret_does_not_replace_the_key(start):
+    service = start()
+    service.add_token_connection("acme", A1, "--objects-only")
+    may_use(service)
+    count = objects(service.token)
+    other = ("--secrets-file", secrets_file(service, token_secret=A1.token_secret[::-1]))
+    for place in (("--in-vault",), ("--in-token", service.token.uri), ("--in-token", service.token.uri, "--key-id",
+                                                                      key_of(service)["key_id"])):
+        said = refused(service, FAILED, "connection", "move", "acme", *place, *other)
+        assert "another key" in said and "--new-secrets" in said
+    assert key_of(service)["key_form"] == "token"
+    signs(service)
+    own = ("--in-token", service.token.uri, "--key-id", key_of(service)["key_id"])
+    service.oxvault("connection", "move", "acme", *own, "--secrets-file", secrets_file(service))
+    assert (key_of(service)["key_form"], objects(service.token)) == ("pre-provisioned", count + 2)  # and a pair
+    signs(service)
+    service.oxvault("connection", "move", "acme", "--in-vault", "--new-secrets", *other)
+    assert key_of(service)["key"] == "in vault"
+
+
 def test_move_says_what_is_wrong(start):
     service = start()
     service.add_connection("acme")

@@ -8,7 +8,7 @@ import pytest
 from support import boxes, wire
 from support.played_token import LABEL, MODULE, PUBLIC_KEY, URI, TokenHarness
 from test_tokens_keeper import (
-    ADMIN_CONNECTION, add_connection, document, furnish, log_entries, problem, sign, states_logged,
+    ADMIN_CONNECTION, add_connection, document, furnish, log_entries, move, problem, sign, states_logged,
 )
 
 ROWS_MAX = 24
@@ -138,3 +138,46 @@ def answers_of(channel, count):
         messages, _ = wire.receive(channel)
         got += [(kind, wire.parse_fields(payload)) for kind, _, payload in messages]
     return got
+
+
+# The key that is replaced
+
+OTHER = bytes(range(32))
+
+
+@pytest.mark.parametrize("old", [wire.TOKEN, wire.UNWRAP, wire.IN_VAULT])
+def test_a_move_with_other_secrets_is_refused_and_the_key_signs_on(keeper, admin, old):
+    channel = furnish(keeper, admin, wire.TOKEN)
+    document(keeper.add_token(admin))  # with a pair
+    if old != wire.TOKEN:
+        document(move(keeper, admin, old, os.urandom(16)))
+        keeper.until(lambda: keeper.token.objects == {})
+    objects = dict(keeper.token.objects)
+    for form in {wire.TOKEN, wire.UNWRAP, wire.IN_VAULT} - {old}:
+        code, detail = problem(move(keeper, admin, form, os.urandom(16), key=OTHER))
+        assert code == "bad_request" and "another key" in detail and "--new-secrets" in detail
+    document(sign(keeper, channel))
+    assert keeper.token.objects == objects
+    allowed = log_entries(keeper, type="connection.move", outcome="allowed")
+    assert len(allowed) == (0 if old == wire.TOKEN else 1)
+
+
+def test_a_move_with_new_secrets_is_made_where_that_is_said(keeper, admin):
+    channel = furnish(keeper, admin, wire.TOKEN)
+    document(move(keeper, admin, wire.TOKEN, b"\x06" * 16, key=OTHER, new_secrets=1))
+    keeper.until(lambda: keeper.token.objects == {b"\x06" * 16: OTHER})
+    document(sign(keeper, channel))
+    document(move(keeper, admin, wire.IN_VAULT, key=boxes.signing_key(), new_secrets=1))
+    keeper.until(lambda: keeper.token.objects == {})
+
+
+def test_a_key_that_moves_to_where_it_is_stays_there(keeper, admin):
+    channel = furnish(keeper, admin, wire.TOKEN)
+    (key_id,) = keeper.token.objects
+    document(move(keeper, admin, wire.PRE_PROVISIONED, key_id))
+    signs = keeper.token.count(wire.HELPER_SIGN)
+    document(sign(keeper, channel))
+    assert keeper.token.count(wire.HELPER_SIGN) == signs + 1
+    assert list(keeper.token.objects) == [key_id]
+    assert [values for kind, values in keeper.token.calls
+            if kind == wire.HELPER_DROP and values.get(3)] == []

@@ -349,13 +349,17 @@ def test_an_object_that_cannot_be_destroyed_is_told_in_the_log(keeper, admin):
     keeper.until(lambda: any("could not be destroyed" in r for r in states_logged(keeper)))
 
 
-def move(keeper, admin, form, key_id=None):
-    place, secret = None, None
+def move(keeper, admin, form, key_id=None, key=None, new_secrets=None):
+    """`key`: another one than the connection has."""
+    key = key or boxes.signing_key()
+    place, secret = None, (key, None)
     if form != wire.IN_VAULT:
         place = (form, 1, key_id)
-        key = seal_key(boxes.signing_key()) if form == wire.UNWRAP else boxes.signing_key()
-        secret = (key, boxes.check_value(key_id))
-    payload = boxes.connection("acme", place=place, secret=secret)
+        parts = {wire.UNWRAP: seal_key(key), wire.TOKEN: key}
+        secret = (parts.get(form), boxes.check_value(key_id, key))
+    old_id = document(keeper.ask(admin, ADMIN_CONNECTION, wire.fields((1, "acme")))).get("key_id")
+    old_check = boxes.check_value(bytes.fromhex(old_id), key) if old_id else None
+    payload = boxes.connection("acme", place=place, secret=secret, moved=(old_check, new_secrets))
     sealed = keeper.box(admin, boxes.CONNECTION_MOVE, payload)
     return keeper.ask(admin, wire.CONNECTION_MOVE, wire.fields((1, "acme"), (2, sealed)))
 

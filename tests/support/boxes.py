@@ -36,10 +36,11 @@ def check_value(key_id, key=None):
     return hmac.digest(key or signing_key(), CHECK_PREFIX + key_id, "sha256")
 
 
-def connection(name, account="123456", place=None, secret=None):
+def connection(name, account="123456", place=None, secret=None, moved=(None, None)):
     """The payload of a box for a NetSuite connection with the credentials of vector A1.
 
-    place: (form, row of the token, key id) of a key in a token; secret: (key, check value).
+    place: (form, row of the token, key id) of a key in a token; secret: (key, check value);
+    moved: the check value of the key it had until now, and 1 where it may be another one.
     """
     host = account.lower().replace("_", "-")
     origins = [f"https://{host}.{sub}.netsuite.com"
@@ -48,7 +49,7 @@ def connection(name, account="123456", place=None, secret=None):
                          (6, A1.consumer_key), (7, A1.token), (11, origins),
                          *zip((12, 13, 14), place or ()))
     key, check = secret or (signing_key(), None)
-    return wire.fields((1, record), (2, wire.fields((1, key), (4, check))))
+    return wire.fields((1, record), (2, wire.fields((1, key), (4, check))), *zip((3, 4), moved))
 
 
 def unseal(seal_id, material, kind=KEYFILE):
