@@ -37,22 +37,29 @@ struct proof {
 };
 
 static CK_RV
+unwrap_by(struct oxv_p11_op *op, struct proof *p, struct oxv_p11_template *t, CK_OBJECT_HANDLE *out)
+{
+    struct oxv_p11_oaep oaep;
+
+    if (p->with_len) {
+        oxv_p11_template_number(t, CKA_VALUE_LEN, PROOF_KEY_BYTES);
+    }
+    oxv_p11_oaep(&oaep, p->oaep);
+    return op->calls->C_UnwrapKey(p->holder, &oaep.mechanism, p->private_key, p->blob, p->blob_len,
+                                  t->items, t->count, out);
+}
+
+static CK_RV
 unwrap(struct oxv_p11_op *op, struct proof *p, CK_ATTRIBUTE_TYPE changed, CK_OBJECT_HANDLE *out)
 {
     struct oxv_p11_identity identity = { .on_token = false };
     struct oxv_p11_template t;
-    struct oxv_p11_oaep oaep;
 
     oxv_p11_template_hmac(&t, &identity, p->type);
-    if (p->with_len) {
-        oxv_p11_template_number(&t, CKA_VALUE_LEN, PROOF_KEY_BYTES);
-    }
     if (changed != CKA_CLASS) {
         oxv_p11_template_change(&t, changed, changed != CKA_SENSITIVE);
     }
-    oxv_p11_oaep(&oaep, p->oaep);
-    return op->calls->C_UnwrapKey(p->holder, &oaep.mechanism, p->private_key, p->blob, p->blob_len,
-                                  t.items, t.count, out);
+    return unwrap_by(op, p, &t, out);
 }
 
 static enum oxv_token_trouble
@@ -163,6 +170,34 @@ prove_refusals(struct oxv_p11_op *op, struct proof *p, struct oxv_p11_fault *fau
     return OXV_TOKEN_FINE;
 }
 
+/* What is not asked for at all: tokens have defaults (opencryptoki: extractable). */
+static enum oxv_token_trouble
+prove_defaults(struct oxv_p11_op *op, struct proof *p, struct oxv_p11_fault *fault)
+{
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    struct oxv_p11_template t = { 0 };
+
+    oxv_p11_template_number(&t, CKA_CLASS, CKO_SECRET_KEY);
+    oxv_p11_template_number(&t, CKA_KEY_TYPE, p->type);
+    oxv_p11_template_flag(&t, CKA_TOKEN, false);
+    oxv_p11_template_flag(&t, CKA_SIGN, true);
+    CK_RV rv = unwrap_by(op, p, &t, &key);
+
+    if (rv != CKR_OK) {
+        return oxv_p11_ckr_class(rv) == OXV_P11_CKR_CONFIGURATION
+                   ? renew_holder(op, p, fault)
+                   : oxv_p11_call_failed(fault, "C_UnwrapKey with few attributes", rv);
+    }
+    enum oxv_token_trouble trouble = oxv_p11_check_stays(op, key, fault);
+
+    if (trouble != OXV_TOKEN_FINE) {
+        return oxv_p11_fault_prefix(fault, "the token does not enforce CKA_UNWRAP_TEMPLATE where "
+                                           "an attribute is left out");
+    }
+    trouble = oxv_p11_op_renew(op, fault);
+    return trouble == OXV_TOKEN_FINE ? renew_holder(op, p, fault) : trouble;
+}
+
 static enum oxv_token_trouble
 prove_no_decryption(struct oxv_p11_op *op, const struct proof *p, struct oxv_p11_fault *fault)
 {
@@ -220,6 +255,9 @@ prove_with_holder(struct oxv_p11_op *op, struct proof *p, struct oxv_p11_fault *
     }
     if (t == OXV_TOKEN_FINE) {
         t = prove_refusals(op, p, fault);
+    }
+    if (t == OXV_TOKEN_FINE) {
+        t = prove_defaults(op, p, fault);
     }
     if (t == OXV_TOKEN_FINE) {
         t = prove_no_decryption(op, p, fault);

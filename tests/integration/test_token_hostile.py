@@ -517,7 +517,8 @@ def test_a_pair_that_does_not_keep_to_its_template_is_refused(start, token):
     unwraps = token.calls("C_UnwrapKey") - unwraps
     before += 2
     lines = [("C_Sign write 32", "another HMAC")]
-    for n in (4, 3, 2):  # these three before the last one are those that have to be refused
+    lines.append(("C_UnwrapKey bare", "is left out"))
+    for n in (5, 4, 3):  # these three before the last two are those that have to be refused
         lines.append((f"C_UnwrapKey return 0 {unwraps - n} 1", "CKA_UNWRAP_TEMPLATE"))
     for line, why in lines:
         token.script(line)
@@ -534,11 +535,11 @@ def test_a_device_that_fails_proves_no_refusal(start, token, code):
     helper.pair()
     unwraps = token.calls("C_UnwrapKey") - unwraps
     before = len(token.objects())
-    token.script(f"C_UnwrapKey return {code} {unwraps - 4} 3", f"C_DecryptInit return {code}")
+    token.script(f"C_UnwrapKey return {code} {unwraps - 5} 4", f"C_DecryptInit return {code}")
     assert refused(helper.pair).word in ("absent", "unfit", "data")
     token.script(f"C_DecryptInit return {code}")
     assert refused(helper.pair).word in ("absent", "unfit", "data")
-    token.script(f"C_UnwrapKey return 0xf0 {unwraps - 4}")
+    token.script(f"C_UnwrapKey return 0xf0 {unwraps - 5}")
     assert refused(helper.pair).word in ("absent", "unfit", "data"), "nothing works any more"
     token.script()
     wait_until(lambda: len(token.objects()) == before, what="the end of what was made")
@@ -589,6 +590,23 @@ def test_a_seal_that_does_not_come_back_is_none(start, token, line):
         assert refused(helper.unseal, good).word in ("data", "unfit")
     token.script()
     assert helper.unseal(good) == good["value"]
+
+
+@pytest.mark.parametrize("mechanism", ("aes-gcm", "rsa-oaep-sha1", "aes-kwp-wrap"))
+@pytest.mark.parametrize("code", (0x31, 0xB3, 0x101, 0x2, 0x70))
+def test_a_failure_that_is_not_about_the_blob_proves_no_authentication(
+    start, token, mechanism, code):
+    call = "C_UnwrapKey" if mechanism == "aes-kwp-wrap" else "C_Decrypt"
+    helper = start()
+    before, calls = len(token.objects()), token.calls(call)
+    assert helper.seal(generate=1, mechanism=mechanism)["mechanism"]
+    opened = token.calls(call) - calls
+    assert opened == 4, "the good one, two damaged ones, the good one once more"
+    for skip, times in ((1, 2), (3, 1)):
+        token.script(f"{call} return {code} {skip} {times}")
+        assert refused(helper.seal, generate=1, mechanism=mechanism).word in ("unfit", "absent")
+        token.script()
+        wait_until(lambda: len(token.objects()) <= before + 2, what="the end of what was made")
 
 
 # Ends

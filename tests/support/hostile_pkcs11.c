@@ -13,6 +13,7 @@
  *   double        C_GetSlotList: every slot twice
  *   give T N      C_GetAttributeValue of attribute T: one byte N, whatever the object is
  *   private T N   the same, where the object is a private key
+ *   bare          C_UnwrapKey: what is unwrapped without CKA_EXTRACTABLE is extractable
  *   refuse T N    C_GetAttributeValue of attribute T: returns N
  *   value N       C_GetAttributeValue of CKA_VALUE: N bytes
  *   gcm N         C_Encrypt by AES-GCM: 2 writes an IV back, 3 appends one, 9 says it did and did
@@ -40,6 +41,7 @@
 #define SCRIPT_MAX   8192
 #define GCM_IV_BYTES 12u
 #define GCM_LONG_IV  16u
+#define BARE_MAX     32u
 
 struct rule {
     char call[40];
@@ -59,6 +61,7 @@ static CK_FUNCTION_LIST ours;
 static CK_FUNCTION_LIST_PTR theirs;
 static CK_GCM_PARAMS *gcm_params; /* of the last C_EncryptInit; tests encrypt one at a time */
 static CK_OBJECT_HANDLE gcm_key;
+static CK_OBJECT_HANDLE bare_key = CK_INVALID_HANDLE; /* see "bare" */
 
 static void
 beside(const char *name, char *out, size_t out_size)
@@ -223,14 +226,41 @@ PASS(C_WrapKey,
      (CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
       CK_BYTE *out, CK_ULONG *len),
      (s, m, wrapping, key, out, len))
-PASS(C_UnwrapKey,
-     (CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key, CK_BYTE *wrapped, CK_ULONG len,
-      CK_ATTRIBUTE *t, CK_ULONG n, CK_OBJECT_HANDLE *out),
-     (s, m, key, wrapped, len, t, n, out))
 PASS(C_DeriveKey,
      (CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key, CK_ATTRIBUTE *t, CK_ULONG n,
       CK_OBJECT_HANDLE *out),
      (s, m, key, t, n, out))
+
+static CK_RV
+hostile_C_UnwrapKey(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key, CK_BYTE *wrapped,
+                    CK_ULONG len, CK_ATTRIBUTE *t, CK_ULONG n, CK_OBJECT_HANDLE *out)
+{
+    struct rule r;
+    bool found = find_rule("C_UnwrapKey", &r);
+
+    if (is(&r, found, "return")) {
+        return r.number;
+    }
+    bool is_bare = is(&r, found, "bare");
+
+    for (CK_ULONG i = 0; i < n; i++) {
+        is_bare = is_bare && t[i].type != CKA_EXTRACTABLE;
+    }
+    if (!is_bare || n + 3 > BARE_MAX) {
+        return theirs->C_UnwrapKey(s, m, key, wrapped, len, t, n, out);
+    }
+    static CK_BBOOL yes = CK_TRUE;
+    static CK_BBOOL no = CK_FALSE;
+    CK_ATTRIBUTE whole[BARE_MAX] = { { CKA_SENSITIVE, &yes, sizeof yes },
+                                     { CKA_EXTRACTABLE, &no, sizeof no },
+                                     { CKA_DERIVE, &no, sizeof no } };
+
+    memcpy(whole + 3, t, n * sizeof *t); /* SoftHSM refuses a template that lacks these */
+    CK_RV rv = theirs->C_UnwrapKey(s, m, key, wrapped, len, whole, n + 3, out);
+
+    bare_key = rv == CKR_OK ? *out : bare_key;
+    return rv;
+}
 
 static void
 spoil_output(const struct rule *r, bool found, CK_BYTE *out, CK_ULONG *len)
@@ -429,6 +459,9 @@ hostile_C_GetAttributeValue(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object, CK_ATT
     }
     CK_RV rv = theirs->C_GetAttributeValue(s, object, t, n);
 
+    if (rv == CKR_OK && n == 1 && t->type == CKA_EXTRACTABLE && object == bare_key) {
+        *(CK_BYTE *)t->pValue = CK_TRUE;
+    }
     if (is(&r, found, "length")) {
         t->ulValueLen = r.number;
     }
