@@ -254,9 +254,9 @@ load_unwrap(struct oxv_p11_op *op, struct loading *l, struct oxv_p11_fault *faul
 static CK_RV
 create_as(struct oxv_p11_op *op, struct loading *l, CK_KEY_TYPE type)
 {
-    struct oxv_p11_identity identity = { .id = l->load->key_id,
-                                         .label = l->load->label,
-                                         .on_token = true };
+    struct oxv_view label =
+        l->load->label.len > 0 ? l->load->label : oxv_view_text(OXV_P11_LABEL_HEAD " key");
+    struct oxv_p11_identity identity = { .id = l->load->key_id, .label = label, .on_token = true };
     struct oxv_p11_template t;
 
     oxv_p11_template_hmac(&t, &identity, type);
@@ -302,7 +302,7 @@ check_free(struct oxv_p11_op *op, struct loading *l, struct oxv_p11_fault *fault
     if (t == OXV_TOKEN_NO_KEY) {
         return OXV_TOKEN_FINE;
     }
-    if (t == OXV_TOKEN_FINE && l->made) {
+    if (t == OXV_TOKEN_FINE && l->made && oxv_p11_is_ours(op, object)) {
         oxv_p11_destroy(op, object);
         return OXV_TOKEN_FINE;
     }
@@ -328,6 +328,7 @@ load_new(struct oxv_p11_op *op, struct loading *l, struct oxv_p11_fault *fault)
         }
         if (t != OXV_TOKEN_FINE) {
             oxv_p11_destroy_made(op, l->object, l->load->key_id);
+            l->made = false; /* it is gone, or with the leftovers */
         }
     }
     oxv_p11_unlock(&op->token->objects);
@@ -405,10 +406,12 @@ oxv_p11_key_load(struct oxv_p11_token *token, const struct oxv_p11_load *load,
         return t;
     }
     t = oxv_p11_run(token, flags, load_op, &c, fault);
-    if (t != OXV_TOKEN_FINE && c.loading.made) {
-        oxv_p11_leftovers_add(token, load->key_id);
+    if (t != OXV_TOKEN_FINE) {
+        if (c.loading.made) {
+            oxv_p11_leftovers_add(token, load->key_id);
+        }
+        oxv_p11_leftovers_sweep(token); /* it may make handles stale: never behind a success */
     }
-    oxv_p11_leftovers_sweep(token);
     return t;
 }
 
@@ -503,6 +506,10 @@ drop_op(struct oxv_p11_op *op, void *ctx, struct oxv_p11_fault *fault)
 
     if (!look_up(op->token, d->key, &entry)) {
         return d->destroy ? stale(fault) : OXV_TOKEN_FINE;
+    }
+    if (entry.form == OXV_KEY_TOKEN && d->destroy && !oxv_p11_is_ours(op, entry.object)) {
+        return oxv_p11_fault(fault, OXV_TOKEN_REFUSED, CKR_OK,
+                             "another application made this key: it is not destroyed");
     }
     if (entry.form == OXV_KEY_UNWRAP || (entry.form == OXV_KEY_TOKEN && d->destroy)) {
         oxv_p11_lock(&op->token->objects);

@@ -27,30 +27,55 @@ oxv_p11_leftovers_add(struct oxv_p11_token *token, struct oxv_view id)
 struct sweeping {
     uint8_t ids[OXV_P11_LEFTOVERS_MAX][OXV_TOKEN_KEY_ID_BYTES];
     size_t count;
+    bool was_refused; /* something would not go */
 };
+
+static enum oxv_token_trouble
+sweep_id(struct oxv_p11_op *op, struct sweeping *s, struct oxv_view id, struct oxv_p11_fault *fault)
+{
+    struct oxv_p11_template what = { 0 };
+    struct oxv_p11_found found;
+
+    oxv_p11_template_bytes(&what, CKA_ID, id);
+    enum oxv_token_trouble t = oxv_p11_find(op, &what, &found, fault);
+
+    for (size_t n = 0; t == OXV_TOKEN_FINE && n < found.count && n < OXV_P11_FOUND_MAX; n++) {
+        if (!oxv_p11_is_ours(op, found.objects[n])) {
+            continue;
+        }
+        oxv_p11_lock(&op->token->objects);
+        bool gone = op->calls->C_DestroyObject(op->session, found.objects[n]) == CKR_OK;
+
+        oxv_p11_unlock(&op->token->objects);
+        if (!gone) {
+            s->was_refused = true;
+            t = oxv_p11_op_renew(op, fault);
+        }
+    }
+    return t;
+}
 
 static enum oxv_token_trouble
 sweep_op(struct oxv_p11_op *op, void *ctx, struct oxv_p11_fault *fault)
 {
-    const struct sweeping *s = ctx;
+    struct sweeping *s = ctx;
+    enum oxv_token_trouble t = OXV_TOKEN_FINE;
 
-    for (size_t i = 0; i < s->count; i++) {
-        struct oxv_p11_template what = { 0 };
-        struct oxv_p11_found found;
-
-        oxv_p11_template_bytes(&what, CKA_ID, oxv_view(s->ids[i], sizeof s->ids[i]));
-        enum oxv_token_trouble t = oxv_p11_find(op, &what, &found, fault);
-
-        if (t != OXV_TOKEN_FINE) {
-            return t;
-        }
-        oxv_p11_lock(&op->token->objects);
-        for (size_t n = 0; n < found.count && n < OXV_P11_FOUND_MAX; n++) {
-            oxv_p11_destroy(op, found.objects[n]);
-        }
-        oxv_p11_unlock(&op->token->objects);
+    s->was_refused = false;
+    for (size_t i = 0; t == OXV_TOKEN_FINE && i < s->count; i++) {
+        t = sweep_id(op, s, oxv_view(s->ids[i], sizeof s->ids[i]), fault);
     }
-    return OXV_TOKEN_FINE;
+    return t;
+}
+
+/* Nobody could log in again at a PIN pad. */
+static bool
+may_recover(struct oxv_p11_token *token)
+{
+    struct oxv_p11_status status;
+
+    oxv_p11_token_status(token, &status);
+    return !status.has_pin_pad;
 }
 
 static void
@@ -76,14 +101,17 @@ oxv_p11_leftovers_sweep(struct oxv_p11_token *token)
     if (s.count == 0) {
         return;
     }
-    oxv_p11_write_lock(token);
-    enum oxv_token_trouble t = oxv_p11_recover_locked(token, &fault);
+    enum oxv_token_trouble t = oxv_p11_run(token, OXV_P11_RUN_RW, sweep_op, &s, &fault);
 
-    oxv_p11_release(token);
-    if (t == OXV_TOKEN_FINE) {
-        t = oxv_p11_run(token, OXV_P11_RUN_RW, sweep_op, &s, &fault);
+    if (t == OXV_TOKEN_FINE && s.was_refused && may_recover(token)) {
+        oxv_p11_write_lock(token);
+        t = oxv_p11_recover_locked(token, &fault);
+        oxv_p11_release(token);
+        if (t == OXV_TOKEN_FINE) {
+            t = oxv_p11_run(token, OXV_P11_RUN_RW, sweep_op, &s, &fault);
+        }
     }
-    for (size_t i = 0; t != OXV_TOKEN_FINE && i < s.count; i++) {
+    for (size_t i = 0; t == OXV_TOKEN_ABSENT && i < s.count; i++) {
         oxv_p11_leftovers_add(token, oxv_view(s.ids[i], sizeof s.ids[i]));
     }
 }

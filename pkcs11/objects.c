@@ -2,6 +2,8 @@
 
 #define VALUE_BUFFER_BYTES 1024u /* the exponent of the longest RSA key */
 
+#define LABEL_MAX_BYTES 512u
+
 enum oxv_token_trouble
 oxv_p11_find(struct oxv_p11_op *op, const struct oxv_p11_template *what, struct oxv_p11_found *out,
              struct oxv_p11_fault *fault)
@@ -164,6 +166,21 @@ oxv_p11_check_private_stays(struct oxv_p11_op *op, CK_OBJECT_HANDLE object,
     t = oxv_p11_check_unreadable(op, object, type == CKK_RSA ? CKA_PRIVATE_EXPONENT : CKA_VALUE,
                                  fault);
     return t == OXV_TOKEN_FINE ? oxv_p11_op_renew(op, fault) : t;
+}
+
+bool
+oxv_p11_is_ours(struct oxv_p11_op *op, CK_OBJECT_HANDLE object)
+{
+    uint8_t id[OXV_TOKEN_KEY_ID_MAX_BYTES];
+    uint8_t label[LABEL_MAX_BYTES];
+    struct oxv_p11_buffer id_buffer = { .data = id, .max = sizeof id };
+    struct oxv_p11_buffer buffer = { .data = label, .max = sizeof label };
+    struct oxv_view head = oxv_view_text(OXV_P11_LABEL_HEAD);
+
+    return oxv_p11_read_bytes(op, object, CKA_ID, &id_buffer) &&
+           id_buffer.len == OXV_TOKEN_KEY_ID_BYTES &&
+           oxv_p11_read_bytes(op, object, CKA_LABEL, &buffer) && buffer.len >= head.len &&
+           memcmp(label, head.data, head.len) == 0;
 }
 
 void

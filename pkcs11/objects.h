@@ -69,6 +69,12 @@ OXV_MUST_USE enum oxv_token_trouble oxv_p11_check_private_stays(struct oxv_p11_o
                                                                 CK_OBJECT_HANDLE object,
                                                                 struct oxv_p11_fault *fault);
 
+/* What we make has a label that begins so, and an id of OXV_TOKEN_KEY_ID_BYTES. */
+#define OXV_P11_LABEL_HEAD "oxvault"
+
+/* Looks so: another application's key is never destroyed, whoever asks for it. */
+bool oxv_p11_is_ours(struct oxv_p11_op *op, CK_OBJECT_HANDLE object);
+
 /* For what this very operation made. The token may be gone by then: nothing more can be done. */
 void oxv_p11_destroy(struct oxv_p11_op *op, CK_OBJECT_HANDLE object);
 

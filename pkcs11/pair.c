@@ -307,6 +307,7 @@ generate(struct oxv_p11_op *op, struct pairing *c, CK_OBJECT_HANDLE pair[2],
                                             private_template.count, &pair[0], &pair[1]);
 
     oxv_p11_unlock(&op->token->objects);
+    c->made = rv == CKR_OK || oxv_p11_ckr_class(rv) != OXV_P11_CKR_CONFIGURATION;
     if (rv == CKR_ATTRIBUTE_TYPE_INVALID) {
         return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, rv,
                              "the token knows no CKA_UNWRAP_TEMPLATE (CKR_ATTRIBUTE_TYPE_INVALID)");
@@ -315,12 +316,13 @@ generate(struct oxv_p11_op *op, struct pairing *c, CK_OBJECT_HANDLE pair[2],
 }
 
 static void
-destroy_both(struct oxv_p11_op *op, const struct pairing *c, const CK_OBJECT_HANDLE pair[2])
+destroy_both(struct oxv_p11_op *op, struct pairing *c, const CK_OBJECT_HANDLE pair[2])
 {
     oxv_p11_lock(&op->token->objects);
     oxv_p11_destroy_made(op, pair[0], oxv_view(c->id, sizeof c->id));
     oxv_p11_destroy_made(op, pair[1], oxv_view(c->id, sizeof c->id));
     oxv_p11_unlock(&op->token->objects);
+    c->made = false; /* gone, or with the leftovers */
 }
 
 /* What a failed try of this request left; the id is 16 random bytes of this request's own. */
@@ -434,10 +436,12 @@ oxv_p11_pair(struct oxv_p11_token *token, struct oxv_view key_id, bool allow_oae
         oxv_p11_run(token, OXV_P11_RUN_RW | OXV_P11_RUN_TRIAL | OXV_P11_RUN_PROVES, pair_op, &c,
                     fault);
 
-    if (t != OXV_TOKEN_FINE && c.made) {
-        oxv_p11_leftovers_add(token, oxv_view(c.id, sizeof c.id));
+    if (t != OXV_TOKEN_FINE) {
+        if (c.made) {
+            oxv_p11_leftovers_add(token, oxv_view(c.id, sizeof c.id));
+        }
+        oxv_p11_leftovers_sweep(token); /* it may make handles stale: never behind a success */
     }
-    oxv_p11_leftovers_sweep(token);
     return t;
 }
 

@@ -193,7 +193,9 @@ oxv_p11_seal(struct oxv_p11_token *token, const struct oxv_p11_seal_request *req
     enum oxv_token_trouble t =
         oxv_p11_run(token, OXV_P11_RUN_RW | OXV_P11_RUN_PROVES, seal_op, &s, fault);
 
-    oxv_p11_leftovers_sweep(token);
+    if (t != OXV_TOKEN_FINE) {
+        oxv_p11_leftovers_sweep(token); /* it may make handles stale: never behind a success */
+    }
     return t;
 }
 

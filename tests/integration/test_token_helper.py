@@ -64,7 +64,7 @@ def refused(function, *arguments, **options):
 def new_key(helper, form=IN_TOKEN):
     secret, ident = secrets.token_bytes(64), secrets.token_bytes(16)
     assert form == IN_TOKEN
-    return secret, ident, helper.load(form, ident, key=secret, label="test")
+    return secret, ident, helper.load(form, ident, key=secret, label="oxvault:test")
 
 
 def mac(secret, message):

@@ -84,7 +84,7 @@ def mac(secret, message):
 
 def new_key(helper):
     secret, ident = secrets.token_bytes(64), secrets.token_bytes(16)
-    return secret, ident, helper.load(IN_TOKEN, ident, key=secret, label="test")
+    return secret, ident, helper.load(IN_TOKEN, ident, key=secret, label="oxvault:test")
 
 
 def is_fine(state):
@@ -424,7 +424,7 @@ def test_a_key_that_is_not_what_was_asked_for_is_destroyed(start, token, line, w
     pair = helper.pair()
     before = len(token.objects())
     token.script(line)
-    trouble = refused(helper.load, IN_TOKEN, secrets.token_bytes(16), key=bytes(64), label="no")
+    trouble = refused(helper.load, IN_TOKEN, secrets.token_bytes(16), key=bytes(64), label="oxvault:no")
     assert trouble.word == "unfit" and why in trouble.text, trouble
     assert len(token.objects()) == before
     destroyed = token.calls("C_DestroyObject")
@@ -494,9 +494,52 @@ def test_a_key_made_in_a_call_that_failed_is_not_left(start, token):
     before = len(token.objects())
     token.script("C_CreateObject late 0x31 0 1")
     secret = secrets.token_bytes(64)
-    key = helper.load(IN_TOKEN, ident, key=secret, label="test")
+    key = helper.load(IN_TOKEN, ident, key=secret, label="oxvault:test")
     assert helper.sign(key, b"x") == mac(secret, b"x")
     assert len(token.objects()) == before + 1, "the first one is gone, the second is there"
+
+
+def test_a_refused_import_costs_nobody_anything(start, token):
+    """Its key is destroyed; the module is not initialized anew for that."""
+    helper = start()
+    secret, _, key = new_key(helper)
+    assert helper.sign(key, b"x")
+    initialized = token.calls("C_Initialize")
+    token.script("C_GetAttributeValue give 0x162 1")
+    assert refused(helper.load, IN_TOKEN, secrets.token_bytes(16), key=bytes(64)).word == "unfit"
+    token.script("C_GenerateKeyPair return 0x12")
+    assert refused(helper.pair).word == "unfit"
+    assert helper.sign(key, b"x") == mac(secret, b"x")
+    assert token.calls("C_Initialize") == initialized and len(token.objects()) == 1
+
+
+def test_at_a_pin_pad_what_is_left_costs_no_login(start, token):
+    pad = ("C_GetTokenInfo flags 0x100", f"C_Login pad {token.pin}")
+    token.script(*pad)
+    helper = start(login=False)
+    helper.login()
+    secret, _, key = new_key(helper)
+    initialized = token.calls("C_Initialize")
+    token.script(*pad, "C_GetAttributeValue give 0x162 1", "C_DestroyObject return 0x1b")
+    for _ in range(3):
+        trouble = refused(helper.load, IN_TOKEN, secrets.token_bytes(16), key=bytes(64))
+        assert trouble.word == "unfit", trouble
+    token.script(*pad)
+    assert helper.sign(key, b"x") == mac(secret, b"x")
+    assert token.calls("C_Initialize") == initialized
+
+
+def test_what_another_application_made_is_not_destroyed(start, token):
+    helper = start()
+    secret, ident = secrets.token_bytes(64), secrets.token_bytes(16)
+    key = helper.load(IN_TOKEN, ident, key=secret, label="theirs")
+    assert refused(helper.drop, key, destroy=1).word == "refused"
+    assert helper.sign(key, b"x") == mac(secret, b"x")
+    # A pulled SoftHSM looks empty, then it fails: what is found afterwards was not made by this.
+    token.script("C_FindObjectsInit empty 0 0 1", "C_CreateObject return 0x30 0 1")
+    assert refused(helper.load, IN_TOKEN, ident, key=bytes(64), label="x").word == "ambiguous"
+    token.script()
+    assert helper.sign(helper.load(IN_TOKEN, ident), b"x") == mac(secret, b"x")
 
 
 def test_a_yubihsm_gets_what_it_takes(start, token):

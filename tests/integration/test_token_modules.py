@@ -210,7 +210,7 @@ def test_nss_is_leaky_and_gets_no_key(start, nss):
     ident = secrets.token_bytes(16)
     for _ in range(2):
         with pytest.raises(Trouble) as refused:
-            helper.load(IN_TOKEN, ident, key=secrets.token_bytes(64), label="no")
+            helper.load(IN_TOKEN, ident, key=secrets.token_bytes(64), label="oxvault:no")
         assert refused.value.word == "unfit" and "leaky" in refused.value.text
     with pytest.raises(Trouble) as gone:
         helper.load(IN_TOKEN, ident)
@@ -236,7 +236,7 @@ def test_a_tpm_signs_with_a_key_of_the_vendors_tool(start, tpm):
     assert helper.sign(helper.load(PRE_PROVISIONED, ident), b"y") == mac(secret, b"y"), \
         "what others made is not destroyed"
     with pytest.raises(Trouble) as refused:
-        helper.load(IN_TOKEN, secrets.token_bytes(16), key=secret, label="no")
+        helper.load(IN_TOKEN, secrets.token_bytes(16), key=secret, label="oxvault:no")
     assert refused.value.word == "unfit" and refused.value.ckr == 0x13
     with pytest.raises(Trouble) as refused:
         helper.pair()

@@ -8,6 +8,7 @@
  *   length N      the call is made, and tells the length N
  *   write N       the call is made, and N bytes are written to its output, whatever was declared
  *   hang, crash
+ *   pad N         C_Login: N is what somebody types at the PIN pad
  *   flags N       C_GetTokenInfo: these flags too
  *   serial N      C_GetTokenInfo: this serial number
  *   double        C_GetSlotList: every slot twice
@@ -199,8 +200,6 @@ PASS(C_OpenSession,
      (slot, flags, app, notify, out))
 PASS(C_CloseSession, (CK_SESSION_HANDLE s), (s))
 PASS(C_CloseAllSessions, (CK_SLOT_ID slot), (slot))
-PASS(C_Login, (CK_SESSION_HANDLE s, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG len),
-     (s, user, pin, len))
 PASS(C_GetMechanismList, (CK_SLOT_ID slot, CK_MECHANISM_TYPE *out, CK_ULONG *count),
      (slot, out, count))
 PASS(C_GetMechanismInfo, (CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info),
@@ -230,6 +229,23 @@ PASS(C_DeriveKey,
      (CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key, CK_ATTRIBUTE *t, CK_ULONG n,
       CK_OBJECT_HANDLE *out),
      (s, m, key, t, n, out))
+
+static CK_RV
+hostile_C_Login(CK_SESSION_HANDLE s, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG len)
+{
+    struct rule r;
+    bool found = find_rule("C_Login", &r);
+    char typed[16];
+
+    if (is(&r, found, "return")) {
+        return r.number;
+    }
+    if (is(&r, found, "pad")) {
+        (void)snprintf(typed, sizeof typed, "%lu", r.number);
+        return theirs->C_Login(s, user, (CK_UTF8CHAR_PTR)typed, strlen(typed));
+    }
+    return theirs->C_Login(s, user, pin, len);
+}
 
 static CK_RV
 hostile_C_UnwrapKey(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key, CK_BYTE *wrapped,
