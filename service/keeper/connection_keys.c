@@ -8,7 +8,8 @@ static void
 undo(struct oxv_keeper *k, struct oxv_token_op *op)
 {
     if (op->loaded.key != 0) {
-        oxv_key_drop(k, op->helper, &op->loaded, op->is_made);
+        oxv_key_drop(k, op->helper, &op->loaded,
+                     op->is_made ? op->record.key_id : oxv_view(NULL, 0));
     }
 }
 
@@ -42,7 +43,7 @@ oxv_connection_give_up_key(struct oxv_keeper *k, const struct oxv_connection_rec
         struct oxv_key_loaded loaded = { .key = key->key, .generation = key->generation };
 
         key->state = OXV_KEY_UNLOADED;
-        oxv_key_drop(k, h, &loaded, false);
+        oxv_key_drop(k, h, &loaded, oxv_view(NULL, 0));
     }
 }
 
@@ -91,6 +92,8 @@ commit(struct oxv_keeper *k, struct oxv_token_op *op)
             oxv_token_key_set(k, op->helper, id, &op->loaded);
         }
         oxv_admin_answer_id(k, &request, id, op->record.name);
+    } else if (!k->has_to_end) { /* else the next start knows whether the change stands */
+        undo(k, op);
     }
     oxv_token_op_done(k, op);
 }

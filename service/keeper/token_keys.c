@@ -79,6 +79,9 @@ finish_failed(struct oxv_keeper *k, struct oxv_helper *h, struct load *load,
     };
 
     oxv_token_on_trouble(k, h, result);
+    if (load->is_made && result->end != OXV_CALL_ANSWERED) { /* it may be there all the same */
+        oxv_key_left_behind(k, h, oxv_view(load->key_id, load->key_id_len));
+    }
     finish(k, h, load, &loaded);
 }
 
@@ -91,55 +94,14 @@ finish_late(struct oxv_keeper *k, struct oxv_helper *h, struct load *load, uint6
     finish(k, h, load, &loaded);
 }
 
-static void
-drop_done(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
-          const struct oxv_call_result *result)
-{
-    bool *is_destroying = ctx; /* one of two static flags */
-
-    if (!*is_destroying || result->trouble == OXV_TOKEN_FINE ||
-        result->trouble == OXV_TOKEN_STALE) {
-        return;
-    }
-    char reason[160];
-    struct oxv_entry entry = { .type = OXV_ENTRY_TOKEN_STATE,
-                               .outcome = OXV_OUTCOME_FAILED,
-                               .code = oxv_view_text("token_unavailable") };
-
-    if (oxv_format(reason, sizeof reason,
-                   "token %s: a key object that is of no more use could not be destroyed",
-                   h->label) != OXV_OK) {
-        oxv_bug("a reason does not fit");
-    }
-    entry.reason = oxv_view_text(reason);
-    if (k->log != NULL) {
-        (void)oxv_event(k, &entry, NULL);
-    }
-}
-
-void
-oxv_key_drop(struct oxv_keeper *k, struct oxv_helper *h, const struct oxv_key_loaded *loaded,
-             bool destroy)
-{
-    static bool flags[] = { false, true };
-    struct oxv_msg_helper_drop message = { .key = loaded->key,
-                                           .generation = loaded->generation,
-                                           .destroy = destroy ? 1 : 0 };
-    struct oxv_call_result failed = { .trouble = OXV_TOKEN_ABSENT };
-
-    if (oxv_helper_call(k, h, OXV_MSG_HELPER_DROP, &message,
-                        (struct oxv_call_then){ drop_done, &flags[destroy] }) != OXV_OK) {
-        drop_done(k, h, &flags[destroy], &failed);
-    }
-}
-
 /* It cannot be used: gone again, with its object where that was made for this. */
 static void
 undo(struct oxv_keeper *k, struct oxv_helper *h, const struct load *load)
 {
     struct oxv_key_loaded loaded = { .key = load->key, .generation = load->generation };
 
-    oxv_key_drop(k, h, &loaded, load->is_made);
+    oxv_key_drop(k, h, &loaded,
+                 load->is_made ? oxv_view(load->key_id, load->key_id_len) : oxv_view(NULL, 0));
 }
 
 static void
@@ -256,48 +218,6 @@ oxv_key_load(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_key_wanted *
     wanted_done(wanted);
     if (st != OXV_OK) {
         finish_late(k, h, load, st == OXV_E_BUSY ? OXV_TOKEN_BUSY : OXV_TOKEN_ABSENT, "");
-    }
-}
-
-/* An object that goes: loaded only to be destroyed. */
-static void
-destroy_loaded(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
-               const struct oxv_call_result *result)
-{
-    const struct oxv_msg_helper_key *key = result->fields;
-    static bool is_destroying = true;
-
-    (void)ctx;
-    if (result->trouble == OXV_TOKEN_FINE) {
-        struct oxv_key_loaded loaded = { .key = key->key, .generation = key->generation };
-
-        oxv_key_drop(k, h, &loaded, true);
-    } else if (result->trouble != OXV_TOKEN_NO_KEY) {
-        drop_done(k, h, &is_destroying, result);
-    }
-}
-
-void
-oxv_key_destroy(struct oxv_keeper *k, struct oxv_helper *h,
-                const struct oxv_connection_record *record, uint64_t connection_id)
-{
-    static bool is_destroying = true;
-    struct oxv_token_key *key = oxv_token_key_find(h, connection_id);
-    struct oxv_key_wanted wanted = { .record = record };
-    struct oxv_call_result failed = { .trouble = OXV_TOKEN_ABSENT };
-    struct oxv_msg_helper_load message;
-
-    if (key != NULL && key->state == OXV_KEY_LOADED) {
-        struct oxv_key_loaded loaded = { .key = key->key, .generation = key->generation };
-
-        key->state = OXV_KEY_UNLOADED;
-        oxv_key_drop(k, h, &loaded, true);
-        return;
-    }
-    fill_message(k, &wanted, &message);
-    if (oxv_helper_call(k, h, OXV_MSG_HELPER_LOAD, &message,
-                        (struct oxv_call_then){ destroy_loaded, NULL }) != OXV_OK) {
-        drop_done(k, h, &is_destroying, &failed);
     }
 }
 
@@ -469,7 +389,7 @@ key_loaded(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
     if (was_replaced(k,
                      key)) { /* meanwhile: what came of it says nothing of the key there is now */
         if (loaded->trouble == OXV_TOKEN_FINE) {
-            oxv_key_drop(k, h, loaded, false);
+            oxv_key_drop(k, h, loaded, oxv_view(NULL, 0));
         }
         oxv_token_key_load(k, h, key);
         return;
@@ -531,7 +451,7 @@ oxv_token_key_set(struct oxv_keeper *k, struct oxv_helper *h, uint64_t connectio
         key->key = loaded->key;
         key->generation = loaded->generation;
     } else { /* it is being loaded: that has to do */
-        oxv_key_drop(k, h, loaded, false);
+        oxv_key_drop(k, h, loaded, oxv_view(NULL, 0));
     }
 }
 

@@ -33,12 +33,17 @@ struct oxv_key_wanted {
  */
 void oxv_key_load(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_key_wanted *wanted,
                   oxv_key_loaded_fn done, void *ctx);
-/* Gives a handle up; `destroy`: the object too. Nobody waits; a failure is said in the log. */
+/*
+ * token_objects.c. Gives a handle up; where `object` is not empty it is the CKA_ID of the key, and
+ * the key is destroyed too. Nobody waits; a failure is said in the log, with that id.
+ */
 void oxv_key_drop(struct oxv_keeper *k, struct oxv_helper *h, const struct oxv_key_loaded *loaded,
-                  bool destroy);
+                  struct oxv_view object);
 /* Destroys the object of a connection that is no more (form TOKEN), loading it first if need be. */
 void oxv_key_destroy(struct oxv_keeper *k, struct oxv_helper *h,
                      const struct oxv_connection_record *record, uint64_t connection_id);
+/* An object was perhaps made that nothing uses, and its helper is gone: said in the log. */
+void oxv_key_left_behind(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_view object);
 
 /* The hash of the method; 0: no token signs so. */
 uint64_t oxv_key_hash(uint64_t signature_method);

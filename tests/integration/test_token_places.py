@@ -8,7 +8,8 @@ import pytest
 from support import boxes, wire
 from support.played_token import LABEL, MODULE, PUBLIC_KEY, URI, TokenHarness
 from test_tokens_keeper import (
-    ADMIN_CONNECTION, add_connection, document, furnish, log_entries, move, problem, sign, states_logged,
+    CONNECTION_REMOVE, add_connection, answers, document, furnish, hold_adding, log_entries, move,
+    problem, sign, states_logged,
 )
 
 ROWS_MAX = 24
@@ -181,3 +182,60 @@ def test_a_key_that_moves_to_where_it_is_stays_there(keeper, admin):
     assert list(keeper.token.objects) == [key_id]
     assert [values for kind, values in keeper.token.calls
             if kind == wire.HELPER_DROP and values.get(3)] == []
+
+
+# Objects that are of no more use
+
+
+def named(keeper, key_id, what):
+    return [r for r in states_logged(keeper) if key_id.hex() in r and what in r]
+
+
+def test_an_object_that_cannot_be_destroyed_is_named_in_the_log(keeper, admin):
+    furnish(keeper, admin, wire.TOKEN)
+    (key_id,) = keeper.token.objects
+    keeper.token.answers[wire.HELPER_DROP] = lambda h, ident, _: [
+        h.trouble(ident, wire.STALE, 0, "it is not loaded")]
+    document(keeper.ask(admin, CONNECTION_REMOVE, wire.fields((1, "acme"))))
+    keeper.until(lambda: named(keeper, key_id, "could not be destroyed"))
+
+
+@pytest.mark.parametrize("when", [wire.HELPER_LOAD, wire.HELPER_SIGN])
+def test_an_object_that_may_have_been_made_is_named_in_the_log(keeper, admin, when):
+    """The helper dies after it has made the object, and before it says so or proves it."""
+    document(keeper.add_token(admin, objects_only=1))
+    key_id = b"\x0b" * 16
+
+    def die(helper, ident, values):
+        helper.usual(when, ident, values)
+        helper.end()
+        return []
+
+    keeper.token.answers[when] = die
+    code, _detail = problem(add_connection(keeper, admin, form=wire.TOKEN, key_id=key_id))
+    assert code == "token_unavailable"
+    assert list(keeper.token.objects) == [key_id]
+    keeper.until(lambda: len(named(keeper, key_id, "may have been left there")) == 1)
+
+
+@pytest.mark.hooks
+def test_an_object_goes_where_the_log_cannot_be_written(hooks_build):
+    """Two keepers: one to count the commits up to the change, one whose log breaks at that one."""
+    commits = None
+    for _ in range(2):
+        harness = TokenHarness(hooks_build.libexec / "oxvault-keeper")
+        harness.init()
+        if commits is not None:
+            harness.environment["OXV_HOOK"] = f"log.before_sync:fail:{commits + 1}"
+        harness.start()
+        channel, _peer = harness.frontend("admin")
+        document(harness.add_token(channel, objects_only=1))
+        release = hold_adding(harness, channel)
+        if commits is None:
+            commits = document(harness.ask(channel, wire.STATUS))["log"]["commits"]
+        else:
+            release()
+            assert problem(answers(channel, 1)[5])[0] == "log_unavailable"
+            harness.until(lambda: harness.token.count(wire.HELPER_DROP) == 1)
+            harness.until(lambda: harness.token.objects == {})
+        harness.close()
