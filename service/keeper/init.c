@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "base/text.h"
@@ -97,6 +99,29 @@ seal_made(struct oxv_keeper *k, void *ctx, struct oxv_secret *value, const struc
     }
 }
 
+/* Where that is given up the helper ends here: what it is asked tells of its end to *wait. */
+static enum oxv_status
+pump(struct oxv_keeper *k, struct token_wait *wait, uint64_t timeout_us, struct oxv_err *err)
+{
+    enum oxv_status st = oxv_tokens_pump(k, &wait->is_done, timeout_us, err);
+
+    if (st != OXV_OK) {
+        oxv_tokens_free(k);
+    }
+    return st;
+}
+
+/* A command of root that gave its rights up made the channel before: the service has role users. */
+static bool
+is_single_uid(int channel_fd)
+{
+    struct ucred maker;
+    socklen_t len = sizeof maker;
+
+    return getsockopt(channel_fd, SOL_SOCKET, SO_PEERCRED, &maker, &len) == 0 &&
+           maker.uid == geteuid();
+}
+
 /* The token with its PIN, logged in. */
 static enum oxv_status
 open_token(struct oxv_keeper *k, const struct oxv_init_options *options, int source_fd,
@@ -105,7 +130,7 @@ open_token(struct oxv_keeper *k, const struct oxv_init_options *options, int sou
     struct token_wait wait = { 0 };
     struct oxv_helper *h;
 
-    k->options.single_uid = true; /* a module of our own user will do */
+    k->options.single_uid = is_single_uid(OXV_INIT_HELPER_FD);
     if (oxv_tokens_new(&k->tokens) != OXV_OK) {
         return oxv_fail(err, OXV_E_MEMORY, "no memory");
     }
@@ -125,7 +150,7 @@ open_token(struct oxv_keeper *k, const struct oxv_init_options *options, int sou
         return st;
     }
     oxv_token_want(k, h, (struct oxv_token_wish){ .is_asked = true }, token_ready, &wait);
-    st = oxv_tokens_pump(k, &wait.is_done, OXV_TOKEN_START_US, err);
+    st = pump(k, &wait, OXV_TOKEN_START_US, err);
     if (st == OXV_OK && wait.trouble != OXV_TOKEN_FINE) {
         st = oxv_token_fail_now(h, err);
     }
@@ -153,7 +178,7 @@ make_token_seal(struct oxv_keeper *k, const struct oxv_init_options *options, in
         return st;
     }
     oxv_seal_make(k, h, &how, sealed, (struct oxv_seal_then){ seal_made, &wait });
-    st = oxv_tokens_pump(k, &wait.is_done, OXV_HELPER_SLOW_US, err);
+    st = pump(k, &wait, OXV_HELPER_SLOW_US + OXV_HELPER_CALL_US, err);
     if (st == OXV_OK && wait.value == NULL) {
         *err = wait.err;
         st = wait.err.status;
