@@ -18,10 +18,6 @@
 #define PIN_STATE_LOCKED  3u
 #define CKR_PIN_INCORRECT 0xa0u
 #define CKR_PIN_LOCKED    0xa4u
-/* A PIN is short: who may ask could else try all of them against the one we have. */
-#define GUESSES_FREE  3u
-#define GUESS_REST_US 1000000u
-#define GUESS_RESTS   10u /* doubled at most so often: 17 minutes */
 
 bool
 oxv_token_is_needed(const struct oxv_keeper *k, const struct oxv_helper *h)
@@ -97,57 +93,6 @@ oxv_token_pin_word(const struct oxv_helper *h)
     static const char *const words[] = { "ok", "count low", "final try", "locked" };
 
     return words[h->pin_state < 4 ? h->pin_state : 0];
-}
-
-static uint64_t
-compare_pin(struct oxv_helper *h, const struct oxv_secret *pin)
-{
-    uint64_t now_us = oxv_clock_boot_us();
-
-    if (now_us < h->guess_after_us) {
-        return OXV_TOKEN_BUSY;
-    }
-    if (h->proven_pin != NULL && oxv_secret_equals(h->proven_pin, oxv_secret_view(pin))) {
-        h->wrong_guesses = 0;
-        return OXV_TOKEN_FINE;
-    }
-    if (++h->wrong_guesses >= GUESSES_FREE) {
-        unsigned rests = h->wrong_guesses - GUESSES_FREE;
-
-        h->guess_after_us =
-            now_us + ((uint64_t)GUESS_REST_US << (rests < GUESS_RESTS ? rests : GUESS_RESTS));
-    }
-    return OXV_TOKEN_PIN;
-}
-
-/* It is logged in: has whoever typed this PIN (NULL: none) a right to it? */
-static uint64_t
-prove(struct oxv_helper *h, const struct oxv_secret *pin, bool proves)
-{
-    if (h->has_pin_pad && proves && !h->is_private) {
-        return OXV_TOKEN_NEEDS_PIN; /* it takes none that is typed: a process of its own asks */
-    }
-    if (pin == NULL || h->needs_no_pin || h->has_pin_pad) {
-        return OXV_TOKEN_FINE;
-    }
-    return compare_pin(h, pin);
-}
-
-void
-oxv_token_tell_waiters(struct oxv_keeper *k, struct oxv_helper *h, uint64_t trouble)
-{
-    struct oxv_token_waiter *w = h->waiters;
-
-    h->waiters = NULL; /* who is told may want something again */
-    while (w != NULL) {
-        struct oxv_token_waiter *next = w->next;
-
-        /* The login may have been by what someone else typed. */
-        w->done(k, h, w->ctx, trouble == OXV_TOKEN_FINE ? prove(h, w->pin, w->proves) : trouble);
-        oxv_secret_freep(&w->pin);
-        free(w);
-        w = next;
-    }
 }
 
 /* Later, with jitter, so that many services do not come at once. */
@@ -411,6 +356,7 @@ open_done(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
 {
     const struct oxv_msg_helper_token *token = result->fields;
     bool is_named = h->row_id != 0 || h->seal_id != 0;
+    char text[OXV_HELPER_TEXT_BYTES];
 
     (void)ctx;
     if (result->end != OXV_CALL_ANSWERED) {
@@ -427,6 +373,13 @@ open_done(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
         return;
     }
     h->is_opened = true;
+    if (!is_named && !h->is_private && oxv_token_find_other_module(k, h, text)) {
+        settle(k, h, OXV_TOKEN_REFUSED, 0, oxv_view_text(text));
+        return;
+    }
+    if (!is_named && !h->is_private && oxv_token_give_way(k, h)) {
+        return;
+    }
     if (token->trouble != OXV_TOKEN_FINE && token->trouble != OXV_TOKEN_NEEDS_PIN) {
         settle(k, h, token->trouble, token->ckr, token->text);
     } else if (h->is_logged_in) {
@@ -536,41 +489,4 @@ oxv_token_on_success(struct oxv_keeper *k, struct oxv_helper *h)
     if (h->is_open_circuit && h->phase == OXV_HELPER_READY) {
         close_circuit(k, h);
     }
-}
-
-void
-oxv_token_want(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_wish wish,
-               oxv_token_ready_fn done, void *ctx)
-{
-    OXV_AUTO(oxv_secret_freep) struct oxv_secret *pin = wish.pin;
-    struct oxv_token_waiter *w;
-
-    if (wish.proves && pin == NULL && !h->is_private) {
-        done(k, h, ctx, OXV_TOKEN_NEEDS_PIN);
-        return;
-    }
-    if (h->phase == OXV_HELPER_READY) {
-        done(k, h, ctx, prove(h, pin, wish.proves));
-        return;
-    }
-    w = calloc(1, sizeof *w);
-    if (w == NULL || k->tokens->is_locking) {
-        free(w);
-        done(k, h, ctx, OXV_TOKEN_BUSY);
-        return;
-    }
-    *w = (struct oxv_token_waiter){ .next = h->waiters,
-                                    .done = done,
-                                    .ctx = ctx,
-                                    .proves = wish.proves,
-                                    .due_us = oxv_clock_boot_us() + OXV_HELPER_CALL_US +
-                                              OXV_HELPER_START_US };
-    h->waiters = w;
-    h->is_asked = h->is_asked || wish.is_asked;
-    if (pin != NULL) {
-        oxv_secret_freep(&h->typed_pin);
-        h->typed_pin = oxv_secret_copy(oxv_secret_view(pin));
-        w->pin = oxv_secret_take(&pin);
-    }
-    oxv_token_begin(k, h);
 }

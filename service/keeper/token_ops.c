@@ -47,6 +47,16 @@ oxv_token_op_hold(struct oxv_token_op *op, struct oxv_helper *h)
 }
 
 void
+oxv_token_ops_move(struct oxv_keeper *k, const struct oxv_helper *from, struct oxv_helper *to)
+{
+    for (struct oxv_token_op *op = k->tokens->ops; op != NULL; op = op->next) {
+        if (op->helper == from) {
+            oxv_token_op_hold(op, to);
+        }
+    }
+}
+
+void
 oxv_token_op_done(struct oxv_keeper *k, struct oxv_token_op *op)
 {
     struct oxv_token_op **link = &k->tokens->ops;
@@ -137,10 +147,10 @@ struct oxv_helper *
 oxv_token_op_find_or_make(struct oxv_keeper *k, struct oxv_token_op *op, struct oxv_view module,
                           struct oxv_view uri)
 {
-    struct oxv_helper *h = oxv_token_by_uri(k, uri);
+    struct oxv_helper *h = oxv_token_find(k, module, uri);
     struct oxv_err err = { 0 };
 
-    if (h == NULL || !oxv_view_is(module, h->module)) {
+    if (h == NULL) {
         h = oxv_token_make(k, module, uri);
     }
     if (h == NULL) {

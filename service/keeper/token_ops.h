@@ -55,6 +55,9 @@ void oxv_token_op_done(struct oxv_keeper *k, struct oxv_token_op *op);
 /* The helper stays as long as the request; one that was held before is let go. */
 void oxv_token_op_hold(struct oxv_token_op *op, struct oxv_helper *h);
 
+/* Whoever holds the one holds the other now. */
+void oxv_token_ops_move(struct oxv_keeper *k, const struct oxv_helper *from, struct oxv_helper *to);
+
 /* Holds the token of this URI, or a new one; NULL: too many, and the request is refused, and done.
  */
 struct oxv_helper *oxv_token_op_find_or_make(struct oxv_keeper *k, struct oxv_token_op *op,

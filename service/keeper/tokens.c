@@ -32,6 +32,7 @@ free_helper(struct oxv_keeper *k, size_t place)
     struct oxv_helper *h = k->tokens->items[place];
 
     oxv_helper_end(k, h, OXV_CALL_DROPPED);
+    oxv_token_waiters_free(h);
     k->tokens->items[place] = NULL;
     oxv_token_keys_free(h);
     oxv_job_pool_done(&h->jobs);
@@ -96,12 +97,13 @@ oxv_token_of_row(const struct oxv_keeper *k, uint64_t row_id)
 }
 
 struct oxv_helper *
-oxv_token_by_uri(const struct oxv_keeper *k, struct oxv_view uri)
+oxv_token_find(const struct oxv_keeper *k, struct oxv_view module, struct oxv_view uri)
 {
     for (size_t i = 0; i < OXV_HELPERS_MAX; i++) {
         struct oxv_helper *h = k->tokens->items[i];
 
-        if (h != NULL && !h->is_private && oxv_view_is(uri, h->uri)) {
+        if (h != NULL && !h->is_private && oxv_view_is(uri, h->uri) &&
+            oxv_view_is(module, h->module)) {
             return h;
         }
     }
@@ -111,14 +113,14 @@ oxv_token_by_uri(const struct oxv_keeper *k, struct oxv_view uri)
 struct oxv_helper *
 oxv_token_of_seal(const struct oxv_keeper *k, const struct oxv_seal *seal)
 {
-    return oxv_token_by_uri(k, seal->record.token_uri);
+    return oxv_token_find(k, seal->record.module, seal->record.token_uri);
 }
 
 static void
 adopt_one(struct oxv_keeper *k, struct oxv_view module, struct oxv_view uri, uint64_t row_id,
           uint64_t seal_id)
 {
-    struct oxv_helper *h = oxv_token_by_uri(k, uri);
+    struct oxv_helper *h = oxv_token_find(k, module, uri);
 
     h = h != NULL ? h : oxv_token_make(k, module, uri);
     if (h == NULL) {
@@ -207,41 +209,6 @@ oxv_tokens_lock(struct oxv_keeper *k)
     k->tokens->is_locking = false;
 }
 
-/* A PIN that was typed goes with the request it came in. */
-static void
-forget_typed(struct oxv_helper *h)
-{
-    for (const struct oxv_token_waiter *w = h->waiters; w != NULL && h->typed_pin != NULL;
-         w = w->next) {
-        if (w->pin != NULL && oxv_secret_equals(h->typed_pin, oxv_secret_view(w->pin))) {
-            return;
-        }
-    }
-    oxv_secret_freep(&h->typed_pin);
-}
-
-static void
-expire_waiters(struct oxv_keeper *k, struct oxv_helper *h)
-{
-    struct oxv_token_waiter **link = &h->waiters;
-    uint64_t now_us = oxv_clock_boot_us();
-
-    while (*link != NULL) {
-        struct oxv_token_waiter *w = *link;
-
-        if (w->due_us > now_us) {
-            link = &w->next;
-            continue;
-        }
-        *link = w->next;
-        w->done(k, h, w->ctx, OXV_TOKEN_ABSENT);
-        oxv_secret_freep(&w->pin);
-        free(w);
-        link = &h->waiters; /* the callback may have changed the list */
-        forget_typed(h);
-    }
-}
-
 /* The circuit's own probe. */
 static void
 retry(struct oxv_keeper *k, struct oxv_helper *h)
@@ -285,7 +252,7 @@ oxv_tokens_work(struct oxv_keeper *k)
             continue;
         }
         oxv_helper_work(k, h);
-        expire_waiters(k, h);
+        oxv_token_waiters_expire(k, h);
         oxv_token_jobs_expire(k, h);
         retry(k, h);
         oxv_token_keys_load_all(k, h);

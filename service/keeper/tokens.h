@@ -128,7 +128,9 @@ bool oxv_tokens_are_busy(const struct oxv_keeper *k);
 
 struct oxv_helper *oxv_token_of_row(const struct oxv_keeper *k, uint64_t row_id);
 struct oxv_helper *oxv_token_of_seal(const struct oxv_keeper *k, const struct oxv_seal *seal);
-struct oxv_helper *oxv_token_by_uri(const struct oxv_keeper *k, struct oxv_view uri);
+/* A token through one module: what a seal or a row pins is both. */
+struct oxv_helper *oxv_token_find(const struct oxv_keeper *k, struct oxv_view module,
+                                  struct oxv_view uri);
 /* A new one; NULL where there are too many. It goes when nothing names and nobody uses it. */
 struct oxv_helper *oxv_token_make(struct oxv_keeper *k, struct oxv_view module,
                                   struct oxv_view uri);

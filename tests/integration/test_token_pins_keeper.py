@@ -189,3 +189,58 @@ def test_a_token_that_needs_no_pin_says_nothing_of_a_damaged_file(keeper, admin)
     channel, _peer = keeper.frontend("admin")
     keeper.wait_for_state(channel, "ready")
     assert (keeper.dir / "token-pins").read_bytes() == b"\x01damaged"
+
+
+# Modules
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("uid", [None, 60199])
+def test_init_with_role_users_takes_no_module_of_its_own_user(build, uid):
+    harness = TokenHarness(build.libexec / "oxvault-keeper")
+    try:
+        if uid is not None:
+            os.chown(harness.dir, uid, uid)
+            os.chmod(harness.dir.parent, 0o755)
+        harness.init_by_token(uid=uid)
+        kind, values = harness.token.calls[0]
+        assert kind == wire.HELPER_OPEN
+        owner = wire.number(values[4]) if 4 in values else None
+        assert owner == (os.getuid() + 1 if uid is None else None)
+    finally:
+        harness.close()
+
+
+def add_by_other_module(keeper, channel):
+    keeper.token.answers[wire.HELPER_OPEN] = lambda h, ident, _: [h.tell(ident)]
+    logins, lost = keeper.token.count(wire.HELPER_LOGIN), keeper.lost
+    code, detail = problem(keeper.add_token(channel, module="/usr/lib/other.so"))
+    assert code == "bad_request" and "another module: /usr/lib/played.so" in detail
+    assert keeper.token.count(wire.HELPER_LOGIN) == logins
+    keeper.until(lambda: keeper.lost == lost + 1)
+
+
+def test_a_token_of_the_vault_is_used_through_its_module_only(keeper, admin):  # noqa: F811
+    document(keeper.add_token(admin))
+    add_by_other_module(keeper, admin)
+    assert len(keeper.tokens(admin)) == 1
+
+
+def test_the_token_of_a_seal_is_used_through_its_module_only(by_token):
+    channel, _peer = start(by_token)
+    add_by_other_module(by_token, channel)
+    assert document(by_token.add_token(channel))["added"] is True
+    assert len(by_token.tokens(channel)) == 1
+
+
+def test_a_token_that_is_named_by_a_part_of_its_uri_is_not_logged_in_twice(keeper, admin):  # noqa: F811
+    document(keeper.add_token(admin))
+    logins = keeper.token.count(wire.HELPER_LOGIN)
+    assert document(keeper.add_token(admin, uri="pkcs11:token=ci"))["added"] is False
+    assert document(keeper.add_token(admin, uri="pkcs11:token=ci", pin=None))["id"] == 1
+    assert problem(keeper.add_token(admin, uri="pkcs11:token=ci", pin=b"0000"))[0] == "wrong_seal"
+    assert keeper.token.count(wire.HELPER_LOGIN) == logins
+    keeper.until(lambda: keeper.lost == 3)
+    document(add_connection(keeper, admin))
+    document(sign(keeper, give_grant(keeper, admin)))
+    assert len(keeper.tokens(admin)) == 1 and keeper.tokens(admin)[0]["restarts"] == 0
