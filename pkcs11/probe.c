@@ -321,13 +321,45 @@ probe_unwrap_form(struct oxv_p11_op *op, struct probing *p, struct oxv_p11_fault
     return refresh(op, p, fault);
 }
 
-/* Is there a key of HMAC that somebody else put there? With which hash does it sign? */
+/* Does a key of somebody else sign, and with which hash; and does it stay? */
+static enum oxv_token_trouble
+try_foreign_key(struct oxv_p11_op *op, struct probing *p, CK_OBJECT_HANDLE object,
+                struct oxv_p11_fault *fault)
+{
+    uint8_t mac[MAC_BUFFER_BYTES];
+    bool signs[OXV_TOKEN_SHA1 + 1] = { false };
+    bool any = false;
+    enum oxv_token_trouble t;
+
+    for (enum oxv_token_hash hash = OXV_TOKEN_SHA256; hash <= OXV_TOKEN_SHA1; hash++) {
+        struct hmac_key key = { .object = object, .hash = hash };
+
+        t = oxv_p11_op_renew(op, fault);
+        if (t != OXV_TOKEN_FINE) {
+            return t;
+        }
+        signs[hash] = sign(op, &key, oxv_view("probe", 5), mac, fault) == OXV_TOKEN_FINE;
+        any = any || signs[hash];
+    }
+    t = oxv_p11_op_renew(op, fault);
+    if (t != OXV_TOKEN_FINE || !any) {
+        return t == OXV_TOKEN_FINE ? OXV_TOKEN_NO_KEY : t;
+    }
+    t = oxv_p11_check_foreign(op, object, fault);
+    for (size_t hash = OXV_TOKEN_SHA256; t == OXV_TOKEN_FINE && hash <= OXV_TOKEN_SHA1; hash++) {
+        p->out->hashes[hash] = p->out->hashes[hash] || signs[hash];
+    }
+    return t == OXV_TOKEN_FINE ? oxv_p11_op_renew(op, fault) : t;
+}
+
+/* Is there a key of HMAC that somebody else put there, and that stays there? */
 static enum oxv_token_trouble
 try_foreign(struct oxv_p11_op *op, struct probing *p, struct oxv_p11_fault *fault)
 {
     struct oxv_p11_template what = { 0 };
     struct oxv_p11_found found;
-    uint8_t mac[MAC_BUFFER_BYTES];
+    struct oxv_p11_fault why;
+    bool any_bad = false;
 
     oxv_p11_template_number(&what, CKA_CLASS, CKO_SECRET_KEY);
     enum oxv_token_trouble t = oxv_p11_find(op, &what, &found, fault);
@@ -341,23 +373,23 @@ try_foreign(struct oxv_p11_op *op, struct probing *p, struct oxv_p11_fault *faul
         if (oxv_p11_read_flag(op, found.objects[i], CKA_SIGN) != OXV_P11_FLAG_YES) {
             continue;
         }
-        for (enum oxv_token_hash hash = OXV_TOKEN_SHA256; hash <= OXV_TOKEN_SHA1; hash++) {
-            struct hmac_key key = { .object = found.objects[i], .hash = hash };
-
-            t = oxv_p11_op_renew(op, fault);
-            if (t != OXV_TOKEN_FINE) {
-                return t;
-            }
-            if (sign(op, &key, oxv_view("probe", 5), mac, fault) == OXV_TOKEN_FINE) {
-                p->out->hashes[hash] = true;
-                probe_lengths(op, p, &key);
-                any = true;
-            }
+        t = try_foreign_key(op, p, found.objects[i], &why);
+        any = any || t == OXV_TOKEN_FINE;
+        if (t != OXV_TOKEN_FINE && t != OXV_TOKEN_NO_KEY) {
+            any_bad = true;
+            *fault = why;
+        }
+        t = oxv_p11_op_renew(op, &why);
+        if (t != OXV_TOKEN_FINE) {
+            *fault = why;
+            return t;
         }
     }
-    return any ? OXV_TOKEN_FINE
-               : oxv_p11_fault(fault, OXV_TOKEN_NO_KEY, CKR_OK,
-                               "there is no key of HMAC on the token; the vendor's tool makes one");
+    if (any || any_bad) {
+        return any ? OXV_TOKEN_FINE : fault->trouble;
+    }
+    return oxv_p11_fault(fault, OXV_TOKEN_NO_KEY, CKR_OK,
+                         "there is no key of HMAC on the token; the vendor's tool makes one");
 }
 
 static enum oxv_token_trouble

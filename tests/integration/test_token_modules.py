@@ -301,6 +301,21 @@ def test_a_readable_key_of_others_is_refused(start, softhsm):
         assert refused.value.word == "unfit"
 
 
+def test_a_readable_key_of_others_makes_no_good_grade(build):
+    """The token takes no key of ours, and the one that is there comes out for everybody."""
+    with SoftHsm(mechanisms="CKM_SHA256_HMAC,CKM_GENERIC_SECRET_KEY_GEN") as token:
+        subprocess.run(
+            ["pkcs11-tool", "--module", token.module, "--token-label", token.label, "--login",
+             "--pin", token.pin, "--keygen", "--key-type", "GENERIC:64", "--id", "01",
+             "--extractable"],
+            env={**os.environ, **token.env}, check=True, capture_output=True,
+        )
+        probe = run_mode(build, token, "--probe", "--module", token.module, "--uri", token.uri,
+                         pin=token.pin)
+    [found] = [f for f in probe["sign"]["forms"] if f["form"] == "pre-provisioned"]
+    assert not found["works"] and "value" in found["reason"], found
+
+
 # Surroundings
 
 
