@@ -209,6 +209,20 @@ static const struct oxv_option log_report_options[] = {
     { "log", 0, false, "DIR", "with --key: the log folder (default: log/ of the vault)" },
     { 0 },
 };
+static const struct oxv_option log_explain_options[] = {
+    { "signature", 0, false, "TEXT", "the entry of this signature: base64, or the header" },
+    { "nonce", 0, false, "TEXT", "the entry of this nonce" },
+    { "index", 0, false, "N", "entry N" },
+    { 0 },
+};
+static const struct oxv_option log_reconcile_options[] = {
+    { "column", 0, true, "FIELD=TITLE", "the title of date, user, status, token, ..." },
+    { "date-order", 0, false, "ORDER", "of dates in the file: mdy (default), dmy or ymd" },
+    { "utc-offset", 0, false, "OFFSET", "of times in the file, like -08:00 (default: UTC)" },
+    { "window", 0, false, "SECONDS", "between login and signature, at most (default: 300)" },
+    { "token", 0, true, "NAME=CONNECTION", "logins by this token are of that connection" },
+    { 0 },
+};
 static const struct oxv_option log_checkpoint_options[] = {
     { "output", 'o', false, "FILE", "write to this file (0600) instead of stdout" },
     { 0 },
@@ -328,6 +342,14 @@ const struct oxv_command oxv_commands[] = {
       "--from and --to select, and compared with the log's checkpoint. Exit code 6 where they are\n"
       "not what was written; the report is there all the same.",
       log_report_options, oxv_cmd_log_report },
+    { "log explain", "", 0, 0, "show what is behind a signature, and which grant allowed it",
+      "Exit code 5 where no entry is about it: then this vault did not sign it.",
+      log_explain_options, oxv_cmd_log_explain },
+    { "log reconcile", "FILE", 1, 1, "compare with the logins that NetSuite saw",
+      "FILE is an export of the Login Audit Trail as CSV, with the columns Date, User, Status,\n"
+      "IP Address, Detail, Token-based Access Token Name and Token-based Application Name. Exit\n"
+      "code 6 where there are logins without a signature in the log.",
+      log_reconcile_options, oxv_cmd_log_reconcile },
     { "log checkpoint", "", 0, 0, "print the newest signed checkpoint of the access log",
       "Keep it where the log's holder cannot reach it: log verify --checkpoint compares.",
       log_checkpoint_options, oxv_cmd_log_checkpoint },

@@ -25,6 +25,10 @@ _oxvault()
             mapfile -t COMPREPLY < <(compgen -W 'jsonl csv ocsf ecs cef leef rfc5424 tiles' -- "$current")
             return
             ;;
+        --date-order)
+            mapfile -t COMPREPLY < <(compgen -W 'mdy dmy ymd' -- "$current")
+            return
+            ;;
         --outcome)
             mapfile -t COMPREPLY < <(compgen -W 'allowed denied failed' -- "$current")
             return
