@@ -282,9 +282,36 @@ add_key(struct oxv_buffer *out, struct oxv_view connection, bool first)
     return !w.failed && oxv_buffer_add(out, oxv_view(w.data, w.len), STATUS_MAX_BYTES);
 }
 
-/* Where the key of each connection is, as the member "keys" at the end of the status document. */
+static bool
+add_text(struct oxv_buffer *out, const char *text)
+{
+    return oxv_buffer_add(out, oxv_view_text(text), STATUS_MAX_BYTES);
+}
+
+/* The members of the service's document; its number of connections by another name. */
+static bool
+add_members(struct oxv_buffer *out, struct oxv_view status)
+{
+    struct oxv_json_items items = oxv_json_items(status);
+    struct oxv_view name;
+    struct oxv_view value;
+    bool good = add_text(out, "{");
+
+    while (good && oxv_json_next(&items, &name, &value)) {
+        good = add_text(out, "\"") &&
+               oxv_buffer_add(out,
+                              oxv_view_is(name, "connections") ? oxv_view_text("connection_count")
+                                                               : name,
+                              STATUS_MAX_BYTES) &&
+               add_text(out, "\":") && oxv_buffer_add(out, value, STATUS_MAX_BYTES) &&
+               add_text(out, ",");
+    }
+    return good;
+}
+
+/* The status with the member "connections": where the key of each is. */
 static enum oxv_exit
-add_keys(struct oxv_cli *cli, struct oxv_buffer *status)
+add_connections(struct oxv_cli *cli, struct oxv_view status, struct oxv_buffer *out)
 {
     OXV_AUTO(oxv_buffer_done) struct oxv_buffer all = { 0 };
     struct oxv_view list = oxv_view_text("[]");
@@ -298,31 +325,30 @@ add_keys(struct oxv_cli *cli, struct oxv_buffer *status)
     bool good = oxv_json_get(oxv_buffer_view(&all), "connections", &list);
     struct oxv_json_items items = oxv_json_items(list);
 
-    while (status->len > 0 && status->data[status->len - 1] != '}') {
-        status->len--;
-    }
-    status->len -= status->len > 0 ? 1 : 0;
-    good = good && oxv_buffer_add(status, oxv_view_text(",\"keys\":["), STATUS_MAX_BYTES);
+    good = good && add_members(out, status) && add_text(out, "\"connections\":[");
     for (bool first = true; good && oxv_json_next(&items, &name, &item); first = false) {
-        good = add_key(status, item, first);
+        good = add_key(out, item, first);
     }
-    good = good && oxv_buffer_add(status, oxv_view_text("]}"), STATUS_MAX_BYTES);
+    good = good && add_text(out, "]}");
     return good ? OXV_EXIT_DONE
                 : oxv_cli_fail(cli, OXV_EXIT_FAILED, "no memory for so long a list");
 }
 
 static enum oxv_exit
-print_as_json(struct oxv_cli *cli, struct oxv_buffer *status)
+print_as_json(struct oxv_cli *cli, const struct oxv_buffer *status)
 {
+    OXV_AUTO(oxv_buffer_done) struct oxv_buffer whole = { 0 };
     char state[32];
     enum oxv_exit code = OXV_EXIT_DONE;
 
     oxv_door_text(oxv_buffer_view(status), "state", state, sizeof state);
-    if (strcmp(state, "open") == 0) {
-        code = add_keys(cli, status);
-    }
-    if (code == OXV_EXIT_DONE) {
+    if (strcmp(state, "open") != 0) {
         oxv_door_print_json(status);
+        return OXV_EXIT_DONE;
+    }
+    code = add_connections(cli, oxv_buffer_view(status), &whole);
+    if (code == OXV_EXIT_DONE) {
+        oxv_door_print_json(&whole);
     }
     return code;
 }

@@ -420,10 +420,11 @@ def test_status_says_where_each_key_is(false_service):
     ]}
     _, command = false_service({"/v1/admin/status": status, "/v1/admin/connections": connections})
     document = json.loads(command("status", "--json").stdout)
-    assert document.pop("keys") == [
+    assert document.pop("connections") == [
         {"name": "a", "key": "in vault"},
         {"name": "b", "key": "in token", "key_form": "unwrap", "key_token": 1},
     ]
+    assert document.pop("connection_count") == status.pop("connections")
     assert document == status
     words = command("status").stdout
     assert "Opened by    token my seal (seal 1)" in words

@@ -175,7 +175,8 @@ def test_order_exchange_reads_its_settings_from_the_connection(acme):
 def test_status_speaks_json_and_says_open(acme):
     status = acme.oxvault_json("status")
     assert status["state"] == "open"
-    assert status["connections"] == 1 and status["grants"] == 1 and status["callers"] == 1
+    assert status["connection_count"] == 1 and [c["key"] for c in status["connections"]] == ["in vault"]
+    assert status["grants"] == 1 and status["callers"] == 1
 
 
 def test_a_sealed_service_is_opened_by_the_passphrase_and_then_signs(make_service):

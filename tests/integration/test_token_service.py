@@ -68,7 +68,7 @@ def furnish(service, *more):
 
 def key_of(service, name):
     """What status says of it."""
-    return next(c for c in service.oxvault_json("status")["keys"] if c["name"] == name)
+    return next(c for c in service.oxvault_json("status")["connections"] if c["name"] == name)
 
 
 # ---- the exact commands ----
