@@ -124,6 +124,30 @@ oxv_p11_keys_forget(struct oxv_p11_token *token)
     oxv_p11_unlock(&token->keys_lock);
 }
 
+bool
+oxv_p11_any_key_signs(struct oxv_p11_token *token, CK_SESSION_HANDLE session)
+{
+    struct oxv_p11_key_entry entry = { 0 };
+    uint8_t message[] = "is it there";
+    uint8_t mac[MAC_BUFFER_BYTES];
+    CK_ULONG len = MAC_DECLARE_BYTES;
+
+    oxv_p11_lock(&token->keys_lock);
+    for (size_t i = 0; i < token->key_count && entry.serial == 0; i++) {
+        entry = token->keys[i];
+    }
+    oxv_p11_unlock(&token->keys_lock);
+    if (entry.serial == 0) {
+        return false;
+    }
+    CK_MECHANISM mechanism = { .mechanism = oxv_p11_hmac_mechanism(entry.hash) };
+    bool signs = token->calls->C_SignInit(session, &mechanism, entry.object) == CKR_OK &&
+                 token->calls->C_Sign(session, message, sizeof message, mac, &len) == CKR_OK;
+
+    oxv_wipe(mac, sizeof mac);
+    return signs;
+}
+
 static enum oxv_token_trouble
 stale(struct oxv_p11_fault *fault)
 {
@@ -397,7 +421,7 @@ oxv_p11_key_load(struct oxv_p11_token *token, const struct oxv_p11_load *load,
                  struct oxv_p11_key *out, struct oxv_p11_fault *fault)
 {
     struct load_context c = { .loading = { .load = load }, .out = out };
-    unsigned flags = load->form == OXV_KEY_UNWRAP ? OXV_P11_RUN_DATA
+    unsigned flags = load->form == OXV_KEY_UNWRAP ? OXV_P11_RUN_DATA | OXV_P11_RUN_PROVES
                      : load->value != NULL        ? OXV_P11_RUN_RW
                                                   : OXV_P11_RUN_PLAIN;
     enum oxv_token_trouble t = check_request(load, fault);

@@ -64,6 +64,7 @@ oxv_p11_recover_locked(struct oxv_p11_token *token, struct oxv_p11_fault *fault)
     forget_handles(token);
     oxv_p11_module_stop(token->module);
     atomic_store(&token->is_unproven, true);
+    atomic_store(&token->suspect, 0);
     enum oxv_token_trouble t = oxv_p11_open_locked(token, fault);
 
     if (t == OXV_TOKEN_FINE) {
@@ -131,24 +132,98 @@ login_anew(struct oxv_p11_token *token, uint64_t seen, struct oxv_p11_fault *fau
     return t;
 }
 
+/*
+ * Is there a key that signs? Then the device is well, and what failed was the request. Under no
+ * lock; one call that fails here is the last before the module is initialized anew.
+ */
+static bool
+device_works(struct oxv_p11_token *token)
+{
+    CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
+    bool works = false;
+
+    oxv_p11_read_lock(token);
+    if (token->is_open && oxv_p11_open_session(token, false, &session) == CKR_OK) {
+        works = oxv_p11_any_key_signs(token, session);
+        (void)token->calls->C_CloseSession(session); /* of no more use either way */
+    }
+    oxv_p11_release(token);
+    return works;
+}
+
+/* A pulled token has no objects; one that has any is not pulled. */
+static bool
+has_objects(struct oxv_p11_token *token)
+{
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE of_token = { CKA_TOKEN, &yes, sizeof yes };
+    CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+    CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
+    CK_ULONG count = 0;
+
+    oxv_p11_read_lock(token);
+    if (token->is_open && oxv_p11_open_session(token, false, &session) == CKR_OK) {
+        if (token->calls->C_FindObjectsInit(session, &of_token, 1) != CKR_OK ||
+            token->calls->C_FindObjects(session, &object, 1, &count) != CKR_OK) {
+            count = 0;
+        }
+        (void)token->calls->C_CloseSession(session); /* of no more use either way */
+    }
+    oxv_p11_release(token);
+    return count == 1;
+}
+
 static enum oxv_token_trouble
 stale(struct oxv_p11_fault *fault)
 {
     return oxv_p11_fault(fault, OXV_TOKEN_STALE, CKR_OK, "the token was away: load the key again");
 }
 
+/* Once for a generation, however many fail together: they are one failure of the device. */
+static enum oxv_token_trouble
+give_up(struct oxv_p11_token *token, uint64_t seen, struct oxv_p11_fault *fault)
+{
+    oxv_p11_write_lock(token);
+    if (token->is_open && atomic_load(&token->generation) == seen &&
+        atomic_load(&token->next_try_us) == 0) {
+        mark_absent(token, fault);
+    }
+    oxv_p11_release(token);
+    return fault->trouble;
+}
+
 /* It failed on a token that was started anew for it: then the token is not what failed. */
 static void
-blame(struct oxv_p11_token *token, unsigned flags, struct oxv_p11_fault *fault)
+blame(struct oxv_p11_token *token, unsigned flags, uint64_t seen, struct oxv_p11_fault *fault)
 {
+    uint64_t suspect = seen;
+
+    (void)atomic_compare_exchange_strong(&token->suspect, &suspect, 0); /* now it is judged */
     if ((flags & OXV_P11_RUN_DATA) != 0) {
         (void)oxv_p11_fault(fault, OXV_TOKEN_DATA, fault->ckr,
                             "the token does not open it: damaged, or for another key");
     } else if ((flags & OXV_P11_RUN_TRIAL) != 0) {
         fault->trouble = OXV_TOKEN_UNFIT;
     } else {
-        mark_absent(token, fault); /* not at once again */
+        (void)give_up(token, seen, fault); /* not at once again */
     }
+}
+
+/*
+ * A blob did not open, by a code that a broken device has too. A fresh start would cost all others
+ * their handles: not where another key still signs, and not again soon after one that did not help.
+ */
+static bool
+may_be_device(struct oxv_p11_token *token)
+{
+    uint64_t now = oxv_clock_boot_us();
+    uint64_t last = atomic_load(&token->data_us);
+
+    if ((last != 0 && now - last < MISSING_PAUSE_US) || device_works(token)) {
+        return false;
+    }
+    atomic_store(&token->data_us, now);
+    return true;
 }
 
 /* The device failed. True: try again. */
@@ -158,8 +233,14 @@ mend_device(struct oxv_p11_token *token, unsigned flags, struct budget *budget, 
 {
     bool may_be_request = (flags & (OXV_P11_RUN_DATA | OXV_P11_RUN_TRIAL)) != 0;
 
-    if (budget->recovered || (atomic_load(&token->is_unproven) && !may_be_request)) {
-        blame(token, flags, fault);
+    bool is_old = atomic_load(&token->generation) != seen; /* the new one has done nothing wrong */
+
+    if (budget->recovered || (atomic_load(&token->is_unproven) && !may_be_request && !is_old)) {
+        blame(token, flags, seen, fault);
+        return false;
+    }
+    if ((flags & OXV_P11_RUN_DATA) != 0 && !is_old && !may_be_device(token)) {
+        blame(token, flags, seen, fault);
         return false;
     }
     budget->recovered = true;
@@ -188,9 +269,11 @@ mend_missing(struct oxv_p11_token *token, struct budget *budget, uint64_t seen,
     }
     oxv_p11_read_lock(token);
     bool is_there = token->is_open && token->calls->C_GetTokenInfo(token->slot, &info) == CKR_OK;
+    bool has_pin_pad = (info.flags & CKF_PROTECTED_AUTHENTICATION_PATH) != 0;
 
     oxv_p11_release(token);
-    if (is_there && last != 0 && now - last < MISSING_PAUSE_US) {
+    if (is_there &&
+        ((last != 0 && now - last < MISSING_PAUSE_US) || has_pin_pad || has_objects(token))) {
         return false;
     }
     atomic_store(&token->missing_us, now);
@@ -254,6 +337,9 @@ mend(struct oxv_p11_token *token, unsigned flags, struct budget *budget, uint64_
 static enum oxv_token_trouble
 check_ready(struct oxv_p11_token *token, struct oxv_p11_fault *fault)
 {
+    if (atomic_load(&token->next_try_us) != 0 && repeat_status(token, fault) != OXV_TOKEN_FINE) {
+        return fault->trouble;
+    }
     if (!token->is_open) {
         enum oxv_token_trouble t = repeat_status(token, fault);
 
@@ -323,6 +409,36 @@ try_once(struct oxv_p11_op *op, oxv_p11_op_fn fn, void *ctx, bool *ran, struct o
     return t;
 }
 
+/* Until something has worked after a fresh start, one at a time: what fails may count. */
+static bool
+enter(struct oxv_p11_token *token, unsigned flags)
+{
+    bool is_alone =
+        (flags & (OXV_P11_RUN_PROVES | OXV_P11_RUN_DATA)) != 0 && atomic_load(&token->is_unproven);
+
+    if (is_alone) {
+        oxv_p11_lock(&token->half_open);
+    }
+    oxv_p11_read_lock(token);
+    return is_alone;
+}
+
+static void
+leave(struct oxv_p11_token *token, bool is_alone)
+{
+    oxv_p11_release(token);
+    if (is_alone) {
+        oxv_p11_unlock(&token->half_open);
+    }
+}
+
+static bool
+is_of_device(const struct oxv_p11_fault *fault)
+{
+    return fault->trouble == OXV_TOKEN_ABSENT && fault->ckr != CKR_OK &&
+           oxv_p11_ckr_class(fault->ckr) == OXV_P11_CKR_DEVICE;
+}
+
 static void
 note_success(struct oxv_p11_token *token)
 {
@@ -330,6 +446,18 @@ note_success(struct oxv_p11_token *token)
         atomic_store(&token->is_unproven, false);
         atomic_store(&token->failures, 0);
     }
+}
+
+/* Another operation found the device failing: this one does not spend a call to see it too. */
+static bool
+join_recovery(struct oxv_p11_token *token, unsigned flags, uint64_t seen,
+              struct oxv_p11_fault *fault)
+{
+    if ((flags & OXV_P11_RUN_HANDLES) != 0) {
+        (void)stale(fault);
+        return false;
+    }
+    return recover(token, seen, fault) == OXV_TOKEN_FINE;
 }
 
 enum oxv_token_trouble
@@ -348,22 +476,27 @@ oxv_p11_run(struct oxv_p11_token *token, unsigned flags, oxv_p11_op_fn fn, void 
                                  .is_rw = (flags & OXV_P11_RUN_RW) != 0 };
         bool ran = false;
 
-        if (atomic_load(&token->next_try_us) != 0 &&
-            repeat_status(token, fault) != OXV_TOKEN_FINE) {
-            return fault->trouble;
-        }
-        oxv_p11_read_lock(token);
+        bool is_alone = enter(token, flags);
         uint64_t seen = atomic_load(&token->generation);
-        enum oxv_token_trouble t = try_once(&op, fn, ctx, &ran, fault);
+        enum oxv_token_trouble t = OXV_TOKEN_FINE;
+        bool is_suspect = atomic_load(&token->suspect) == seen && token->is_open;
 
-        oxv_p11_release(token);
-        if (t == OXV_TOKEN_FINE) {
-            if ((flags & OXV_P11_RUN_PROVES) != 0) {
-                note_success(token);
-            }
-            return t;
+        if (!is_suspect) {
+            t = try_once(&op, fn, ctx, &ran, fault);
         }
-        if (!ran || !mend(token, flags, &budget, seen, fault)) {
+        if (ran && t != OXV_TOKEN_FINE && is_of_device(fault)) {
+            atomic_store(&token->suspect, seen); /* before others come in */
+        } else if (ran && t == OXV_TOKEN_FINE && (flags & OXV_P11_RUN_PROVES) != 0) {
+            note_success(token);
+        }
+        leave(token, is_alone);
+        if (is_suspect) {
+            if (!join_recovery(token, flags, seen, fault)) {
+                return fault->trouble;
+            }
+        } else if (t == OXV_TOKEN_FINE || !ran) {
+            return t;
+        } else if (!mend(token, flags, &budget, seen, fault)) {
             return fault->trouble;
         }
     }
@@ -381,7 +514,8 @@ oxv_p11_token_try_again(struct oxv_p11_token *token)
     struct oxv_p11_fault fault;
 
     oxv_p11_write_lock(token);
-    if (oxv_p11_module_is_ours(token->module)) {
+    /* A login may have come first, and a PIN pad's is lost by finalizing. */
+    if (oxv_p11_module_is_ours(token->module) && atomic_load(&token->next_try_us) != 0) {
         (void)oxv_p11_recover_locked(token, &fault); /* shows how it ended */
     }
     oxv_p11_release(token);

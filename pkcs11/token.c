@@ -60,6 +60,7 @@ make_locks(struct oxv_p11_token *token)
             0 ||
         pthread_rwlock_init(&token->lock, &attributes) != 0 ||
         pthread_rwlockattr_destroy(&attributes) != 0 ||
+        pthread_mutex_init(&token->half_open, NULL) != 0 ||
         pthread_mutex_init(&token->objects, NULL) != 0 ||
         pthread_mutex_init(&token->keys_lock, NULL) != 0 ||
         pthread_mutex_init(&token->status_lock, NULL) != 0) {
@@ -111,6 +112,7 @@ oxv_p11_token_free(struct oxv_p11_token *token)
     oxv_p11_uri_free(token->wanted);
     oxv_p11_sessions_done(&token->pool);
     (void)pthread_rwlock_destroy(&token->lock); /* these fail only where somebody holds them */
+    (void)pthread_mutex_destroy(&token->half_open);
     (void)pthread_mutex_destroy(&token->objects);
     (void)pthread_mutex_destroy(&token->keys_lock);
     (void)pthread_mutex_destroy(&token->status_lock);

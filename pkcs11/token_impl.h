@@ -31,6 +31,7 @@ struct oxv_p11_pool {
 
 /*
  * Locks, in the order in which they are taken:
+ *   half_open   see below
  *   lock        reading: an operation runs; writing: open, login and recovery, alone
  *   objects     the owner session, and every call that makes or destroys an object: such calls race
  *               within SoftHSM (Parsec #264)
@@ -71,6 +72,9 @@ struct oxv_p11_token {
     atomic_uint_fast64_t generation;
     atomic_uint_fast64_t next_try_us; /* not 0: absent until then */
     atomic_uint_fast64_t missing_us;  /* when a missing key was last looked for by recovery */
+    atomic_uint_fast64_t data_us;     /* when a blob that did not open last cost a recovery */
+    atomic_uint_fast64_t suspect;     /* a device failed in this generation; 0: none */
+    pthread_mutex_t half_open;        /* while unproven: one operation that may count at a time */
     atomic_bool is_unproven;          /* recovered, but nothing has worked since */
     atomic_uint failures;             /* in a row; for the back-off */
 
@@ -107,5 +111,8 @@ void oxv_p11_show_refused(struct oxv_p11_token *token, const struct oxv_p11_refu
 
 /* Under the write lock, or where nobody else is left: forgets what died with the sessions. */
 void oxv_p11_keys_forget(struct oxv_p11_token *token);
+
+/* Under the read lock: signs with one of the keys that are loaded. False where there is none. */
+OXV_MUST_USE bool oxv_p11_any_key_signs(struct oxv_p11_token *token, CK_SESSION_HANDLE session);
 
 #endif

@@ -221,6 +221,43 @@ def test_one_failed_call_is_all_before_the_module_is_initialized_anew(start, tok
     assert helper.sign(helper.load(IN_TOKEN, ident), b"x") == mac(secret, b"x")
 
 
+def test_of_many_in_flight_one_is_tried_after_a_recovery(start, token):
+    """Each failure may count on a TPM; those that were in the module already cannot be called back."""
+    helper = start()
+    _, ident, key = new_key(helper)
+    assert helper.sign(key, b"x")
+    token.script("C_Sign delay 40 0x30")
+    initialized = token.calls("C_Initialize")
+    for asked in [helper.ask_sign(key, b"%d" % n) for n in range(24)]:
+        assert refused(helper.answer, asked).word in ("stale", "absent")
+    assert token.calls("C_Initialize") == initialized + 1
+    key = helper.load(IN_TOKEN, ident)
+    signed = token.calls("C_Sign")
+    for asked in [helper.ask_sign(key, b"%d" % n) for n in range(24)]:
+        assert refused(helper.answer, asked).word in ("stale", "absent")
+    assert token.calls("C_Sign") == signed + 1
+    # One failure, so the pause is the first one: 24 would have made it half a minute.
+    wait_until(lambda: token.calls("C_Initialize") > initialized + 1, what="the next try",
+               seconds=5)
+    token.script()
+    assert helper.sign(wait_until(lambda: loaded(helper, ident), what="the token"), b"x")
+
+
+def test_what_one_blob_or_one_lost_key_costs_the_others(start, token):
+    helper = start()
+    pair = helper.pair()
+    secret, _, key = new_key(helper)
+    assert helper.sign(key, b"x")
+    initialized = token.calls("C_Initialize")
+    for _ in range(3):
+        trouble = refused(helper.load, UNWRAP, secrets.token_bytes(16), pair_id=pair["key_id"],
+                          oaep=2, blob=secrets.token_bytes(384))
+        assert trouble.word == "data"
+        assert refused(helper.load, IN_TOKEN, secrets.token_bytes(16)).word == "no key"
+    assert helper.sign(key, b"x") == mac(secret, b"x")
+    assert token.calls("C_Initialize") == initialized
+
+
 def test_a_session_in_which_something_failed_is_not_used_again(start, token):
     helper = start()
     secret, _, key = new_key(helper)

@@ -187,10 +187,8 @@ def test_a_damaged_blob_makes_no_key(start, softhsm):
             helper.load(UNWRAP, secrets.token_bytes(16), pair_id=pair["key_id"],
                         oaep=pair["oaep"], blob=bytes(bad))
         assert refused.value.word == "data"
-    # SoftHSM's code for it is the one for a broken device too, which had to be ruled out.
-    with pytest.raises(Trouble) as stale:
-        helper.sign(other, b"x")
-    assert stale.value.word == "stale"
+    # SoftHSM's code for it is the one for a broken device too: another key that signs rules that out.
+    assert len(helper.sign(other, b"x")) == 32
     again = helper.load(UNWRAP, secrets.token_bytes(16), pair_id=pair["key_id"],
                         oaep=pair["oaep"], blob=good)
     assert len(helper.sign(again, b"x")) == 32

@@ -7,6 +7,7 @@
  *   return N      the call is not made, N is returned
  *   length N      the call is made, and tells the length N
  *   write N       the call is made, and N bytes are written to its output, whatever was declared
+ *   delay T N     after T ms: returns N; or makes the call, where N is 0
  *   hang, crash
  *   pad N         C_Login: N is what somebody types at the PIN pad
  *   flags N       C_GetTokenInfo: these flags too
@@ -92,7 +93,7 @@ parse_line(const char *line)
 
     r.number = (unsigned long)numbers[0];
     if (strcmp(r.verb, "give") == 0 || strcmp(r.verb, "private") == 0 ||
-        strcmp(r.verb, "refuse") == 0) {
+        strcmp(r.verb, "delay") == 0 || strcmp(r.verb, "refuse") == 0) {
         r.second = (unsigned long)numbers[next++];
     }
     r.skip = (unsigned long)numbers[next];
@@ -169,6 +170,12 @@ find_rule(const char *call, struct rule *out)
         for (;;) {
             (void)pause();
         }
+    }
+    if (found && strcmp(out->verb, "delay") == 0) {
+        (void)usleep((useconds_t)out->number * 1000);
+        found = out->second != 0;
+        out->number = out->second;
+        memcpy(out->verb, "return", sizeof "return");
     }
     if (found && strcmp(out->verb, "crash") == 0) {
         (void)signal(SIGSEGV, SIG_DFL);
