@@ -8,7 +8,9 @@
 static enum oxv_status
 spawn_helper(struct oxv_supervisor *s, uint64_t serial, int *out, struct oxv_err *err)
 {
-    const char *argv[] = { "oxvault-token", NULL };
+    /* The helper trusts modules of its own user only where there is no other, and only us in that.
+     */
+    const char *argv[] = { "oxvault-token", s->identity.single_uid ? "--one-user" : NULL, NULL };
     struct oxv_child_plan plan = { .path = s->helper_path,
                                    .argv = argv,
                                    .change_user = !s->identity.single_uid,

@@ -36,6 +36,8 @@ struct oxv_helper {
     int wake_fd;           /* wakes the main thread: unsent answers, a new time to try again */
     atomic_bool is_broken; /* the channel: the process ends */
 
+    bool trusts_own;             /* modules of our own user are loaded too */
+    bool has_loaded;             /* a module was tried: no other one is */
     struct oxv_p11_token *token; /* NULL until HELPER_OPEN; set by the main thread only */
     char module[OXV_TOKEN_MODULE_MAX_BYTES + 1];
     char uri[OXV_TOKEN_URI_MAX_BYTES + 1];
@@ -54,9 +56,11 @@ struct oxv_helper {
 };
 
 /*
- * Serves the channel `fd`, which it takes, until the keeper closes it.
+ * Serves the channel `fd`, which it takes, until the keeper closes it. `trusts_own`: all of the
+ * service runs as one user, whose modules are loaded beside root's; the supervisor says so by an
+ * argument, and what comes over the channel has no say in it.
  *   OXV_E_FORMAT  the keeper sent what it must not
  */
-OXV_MUST_USE enum oxv_status oxv_helper_serve(int fd, struct oxv_err *err);
+OXV_MUST_USE enum oxv_status oxv_helper_serve(int fd, bool trusts_own, struct oxv_err *err);
 
 #endif

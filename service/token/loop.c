@@ -232,10 +232,10 @@ set_up(struct oxv_helper *h, int fd, struct oxv_err *err)
 }
 
 static void
-tear_down(struct oxv_helper *h)
+tear_down(struct oxv_helper *h, int code)
 {
     if (!oxv_jobs_end(h)) {
-        _exit(0); /* a thread is stuck in the module: it can neither be freed nor waited for */
+        _exit(code); /* a thread is stuck in the module: it can neither be freed nor waited for */
     }
     oxv_p11_token_free(h->token); /* a YubiHSM has 16 sessions: they must be given back */
     oxv_channel_free(h->channel);
@@ -248,19 +248,20 @@ tear_down(struct oxv_helper *h)
 }
 
 enum oxv_status
-oxv_helper_serve(int fd, struct oxv_err *err)
+oxv_helper_serve(int fd, bool trusts_own, struct oxv_err *err)
 {
     struct oxv_helper *h = calloc(1, sizeof *h);
 
     if (h == NULL) {
         return oxv_fail(err, OXV_E_MEMORY, "no memory");
     }
+    h->trusts_own = trusts_own;
     enum oxv_status st = set_up(h, fd, err);
 
     while (st == OXV_OK) {
         st = turn(h);
     }
-    tear_down(h);
+    tear_down(h, st == OXV_E_NOT_FOUND ? 0 : 1);
     if (st == OXV_E_NOT_FOUND) {
         return OXV_OK;
     }

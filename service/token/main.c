@@ -1,10 +1,12 @@
 /*
- * oxvault-token: started by the supervisor, its channel is descriptor 3; or by the command:
+ * oxvault-token: started by the supervisor, its channel is descriptor 3, with --one-user where all
+ * of the service runs as one user; or by the command:
  *   oxvault-token --list --module M
  *   oxvault-token --probe --module M --uri U [--pin-fd N]
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "service/sandbox/sandbox.h"
@@ -12,6 +14,7 @@
 #include "service/token/modes.h"
 
 #define CHANNEL_FD 3
+#define ONE_USER   "--one-user"
 
 static int
 complain(const struct oxv_err *err)
@@ -45,10 +48,12 @@ run(int argc, char **argv)
     if (prepare(&err) != OXV_OK) {
         return complain(&err);
     }
-    if (argc > 1) {
+    bool trusts_own = argc == 2 && strcmp(argv[1], ONE_USER) == 0;
+
+    if (argc > 1 && !trusts_own) {
         return oxv_helper_mode(argc, argv);
     }
-    return oxv_helper_serve(CHANNEL_FD, &err) == OXV_OK ? 0 : complain(&err);
+    return oxv_helper_serve(CHANNEL_FD, trusts_own, &err) == OXV_OK ? 0 : complain(&err);
 }
 
 int

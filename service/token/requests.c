@@ -1,6 +1,7 @@
 #include "service/token/requests.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "pkcs11/keys.h"
@@ -317,12 +318,19 @@ load(struct oxv_helper *h, const struct oxv_msg_helper_open *open, struct oxv_p1
     struct oxv_p11_open wanted = { .module = open->module,
                                    .uri = open->uri,
                                    .workers = open->workers,
-                                   .owner_uid_plus1 = open->owner_uid_plus1 };
+                                   .owner_uid_plus1 = h->trusts_own ? (uint64_t)geteuid() + 1 : 0 };
+
+    /* What a module did on being loaded stays done: the next one would be another's guest. */
+    if (h->has_loaded && !oxv_view_is(open->module, h->module)) {
+        return oxv_p11_fault(fault, OXV_TOKEN_REFUSED, CKR_OK,
+                             "this helper has tried another module already");
+    }
 
     if (oxv_text_copy(open->module, h->module, sizeof h->module) != OXV_OK ||
         oxv_text_copy(open->uri, h->uri, sizeof h->uri) != OXV_OK) {
         return oxv_p11_fault(fault, OXV_TOKEN_REFUSED, CKR_OK, "module or URI is too long");
     }
+    h->has_loaded = true;
     return oxv_p11_token_new(&wanted, &h->token, fault);
 }
 

@@ -1030,7 +1030,7 @@ def test_a_token_helper_gets_a_channel_and_little_else(daemon):
     assert environment == {
         "OPENSSL_CONF": "/dev/null", "SOFTHSM2_CONF": "/conf", "TPM2_PKCS11_TCTI": "tabrmd",
     }
-    assert helper["argv"] == []
+    assert helper["argv"] == ["--one-user"]
     assert helper["descriptors"] == [0, 1, 2, 3]
     assert helper["stdin"] == "/dev/null"
     assert helper["stdout_is_stderr"]
@@ -1089,6 +1089,7 @@ def test_a_token_helper_has_its_own_user_with_its_groups(make_daemon):
     with_helpers(daemon, 1)
     (helper,) = daemon.helpers
     assert (helper["uids"], helper["gids"]) == uids_of("oxvault-token")
+    assert helper["argv"] == [], "it trusts modules of root only"
     assert set(helper["groups"]) == set(
         os.getgrouplist("oxvault-token", pwd.getpwnam("oxvault-token").pw_gid)
     )

@@ -147,10 +147,9 @@ def test_two_tokens_of_one_label_are_an_error_that_lists_them(build, softhsm):
 # Modules
 
 
-def open_module(build, module, env, owner=None):
-    owner = os.geteuid() + 1 if owner is None else owner
-    with Helper(build, env) as helper:
-        return helper.open(str(module), "pkcs11:token=ci", owner=owner)
+def open_module(build, module, env, **options):
+    with Helper(build, env, **options) as helper:
+        return helper.open(str(module), "pkcs11:token=ci")
 
 
 @pytest.mark.parametrize("module, why", (
@@ -206,9 +205,36 @@ def test_a_module_of_another_user_is_refused(build, softhsm):
     for path in (module, place):
         os.chown(path, 60177, -1)
         assert refused(open_module, build, module, softhsm.env).word == "refused"
-        assert refused(open_module, build, module, softhsm.env, owner=60178 + 1).word == "refused"
-    os.chown(softhsm.directory, 60177, -1)
-    assert open_module(build, module, softhsm.env, owner=60177 + 1)["label"] == "ci"
+        # The keeper has no say in it.
+        with Helper(build, softhsm.env) as helper:
+            trouble = refused(helper.open, str(module), "pkcs11:token=ci", owner=60177 + 1)
+            assert trouble.word == "refused"
+
+
+@pytest.mark.root
+def test_a_module_of_the_own_user_is_for_a_service_of_one_user(build):
+    """Whatever the keeper says: only the supervisor knows that there is but one user."""
+    other_user = ("setpriv", "--reuid=60177", "--regid=60177", "--clear-groups")
+    with SoftHsm(owner=60177) as token:
+        place = token.directory / "modules"
+        place.mkdir(mode=0o755)
+        module = place / "copy.so"
+        shutil.copyfile(token.module, module)
+        module.chmod(0o644)
+        for path in (module, place):
+            os.chown(path, 60177, 60177)
+        with Helper(build, token.env, wrapper=other_user, arguments=()) as helper:
+            for owner in (None, 60177 + 1):
+                assert refused(helper.open, str(module), token.uri, owner=owner).word == "refused"
+        with Helper(build, token.env, wrapper=other_user) as helper:
+            assert helper.open(str(module), token.uri)["label"] == "ci"
+
+
+def test_one_helper_loads_one_module(fresh, softhsm):
+    helper = fresh(softhsm.env)
+    assert refused(helper.open, "/etc/hostname", softhsm.uri).word == "refused"
+    trouble = refused(helper.open, softhsm.module, softhsm.uri)
+    assert trouble.word == "refused" and "another module" in trouble.text
 
 
 @pytest.mark.parametrize("text, why", (

@@ -74,7 +74,7 @@ class Helper:
     wrapper: a command that executes the helper.
     """
 
-    def __init__(self, build, env=None, wrapper=()):
+    def __init__(self, build, env=None, wrapper=(), arguments=("--one-user",)):
         program = build.libexec / "oxvault-token"
         self.channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel.settimeout(60)
@@ -89,7 +89,7 @@ class Helper:
             os.closerange(CHANNEL_FD + 1, 1024)
 
         self.process = subprocess.Popen(
-            [*map(str, wrapper), str(program)], stdin=subprocess.DEVNULL,
+            [*map(str, wrapper), str(program), *arguments], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, close_fds=False,
             preexec_fn=only_the_channel, env={"PATH": os.environ["PATH"], **(env or {})},
         )
