@@ -3,7 +3,12 @@
 import base64
 import hashlib
 import os
+import threading
+import time
+from collections import Counter
 from pathlib import Path
+
+from support.process import processes_of_group
 
 CHUNK = 1 << 20
 
@@ -23,10 +28,11 @@ def find_below(directory, needles):
     return found
 
 
-def find_in_process(pid, needles):
+def find_in_process(pid, needles, rights_wanted="r"):
     """
     Names of the needles found in any readable mapping, and how many bytes were read. A mapping
     that the kernel does not show to anybody (memfd_secret) counts as not readable.
+    rights_wanted: "rw" leaves out what the process cannot have written to.
     """
     found, total = set(), 0
     overlap = max(len(needle) for needle in needles.values()) - 1
@@ -34,7 +40,7 @@ def find_in_process(pid, needles):
         regions = [line.split()[:2] for line in maps if "[vvar]" not in line]
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for span, rights in regions:
-            if not rights.startswith("r"):
+            if not rights.startswith(rights_wanted):
                 continue
             start, end = (int(bound, 16) for bound in span.split("-"))
             tail = b""
@@ -75,3 +81,62 @@ def key_needles(credentials):
         "K0 in the inner pad": bytes(byte ^ 0x36 for byte in key),
         "K0 in the outer pad": bytes(byte ^ 0x5C for byte in key),
     }
+
+
+def plant(pid, data):
+    """Writes into the part of a process's stack that nothing has reached yet."""
+    with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as maps:
+        span = next(line.split()[0] for line in maps if line.rstrip().endswith("[stack]"))
+    with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+        os.pwrite(memory.fileno(), data, int(span.split("-")[0], 16) + 64)
+
+
+class Watch:
+    """Scans the processes of a service again and again, whatever they do meanwhile."""
+
+    def __init__(self, service, needles):
+        self.found = {}  # {role: names of needles}
+        self.scans = Counter()  # {role: how many}
+        self.failure = None
+        self._service = service
+        self._needles = needles
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+        if self.failure is not None:
+            raise self.failure
+
+    def _run(self):
+        try:
+            while not self._ended.is_set():
+                daemon = self._service.daemon
+                living = processes_of_group(daemon.pid) if daemon is not None else []
+                if living:  # whoever was seen least: a helper as soon as it is there
+                    self._scan(min(living, key=lambda one: self.scans[one.role]))
+                time.sleep(0.001)
+        except Exception as failure:  # raised again by whoever started it
+            self.failure = failure
+
+    def _scan(self, one):
+        try:
+            names, size = find_in_process(one.pid, self._needles, "rw")
+            names |= self._in_words(one.pid)
+        except (FileNotFoundError, ProcessLookupError):
+            names, size = set(), 0  # it has ended meanwhile
+        self.found.setdefault(one.role, set()).update(names)
+        self.scans[one.role] += size > 0
+
+    def _in_words(self, pid):
+        """What is in the arguments and the environment."""
+        return {
+            f"{name} in {file}"
+            for file in ("cmdline", "environ")
+            for name in find_in_file(f"/proc/{pid}/{file}", self._needles)
+        }
