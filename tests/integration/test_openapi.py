@@ -145,11 +145,13 @@ class World:
         payload = wire.fields((1, row), (2, self.service.token.pin))
         return {"box": self.box(boxes.TOKEN_LOGIN, payload)}
 
-    def move_box(self, name, row=None):
+    def move_box(self, name, row=None, old_id=None):
+        """old_id: of its key in a token until now."""
         key_id = secrets.token_bytes(16)
         place = (wire.TOKEN, row, key_id) if row else None
         secret = (boxes.signing_key(), boxes.check_value(key_id)) if row else None
-        payload = boxes.connection(name, place=place, secret=secret)
+        moved = (boxes.check_value(bytes.fromhex(old_id)) if old_id else None, None)
+        payload = boxes.connection(name, place=place, secret=secret, moved=moved)
         return {"box": self.box(boxes.CONNECTION_MOVE, payload)}
 
     def seal_box(self):
@@ -350,7 +352,7 @@ def move_in_and_out(w, row):
     assert there.status == 200, there
     shown = w.call("getAnyConnection", "/v1/admin/connections/moved").json
     assert shown["key"] == "in token" and shown["key_token"] == row
-    back = w.call("moveConnection", path, w.move_box("moved"))
+    back = w.call("moveConnection", path, w.move_box("moved", old_id=shown["key_id"]))
     assert w.call("removeConnection", "/v1/admin/connections/moved").status == 200
     return back
 
