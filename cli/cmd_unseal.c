@@ -1,8 +1,10 @@
 #include <string.h>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/door.h"
+#include "cli/escape.h"
 #include "cli/material.h"
 #include "cli/pin.h"
 #include "cli/sealed_box.h"
@@ -137,8 +139,52 @@ choose_kind(const struct oxv_cli *cli, struct oxv_view health, struct attempt *a
     return OXV_EXIT_DONE;
 }
 
+/* The label of the token whose PIN is wanted; "" where there are several, or it has none. */
+static void
+find_label(struct oxv_view health, const struct attempt *attempt, struct oxv_writer *escaped)
+{
+    struct oxv_view list = oxv_view_text("[]");
+    struct oxv_view name;
+    struct oxv_view seal;
+    bool listed = oxv_json_get(health, "seals", &list);
+    struct oxv_json_items items = oxv_json_items(list);
+
+    if (attempt->seal_id == 0 && oxv_seal_info_count(health, OXV_SEAL_TOKEN) > 1) {
+        return;
+    }
+    while (listed && oxv_json_next(&items, &name, &seal)) {
+        uint64_t id = oxv_door_integer(seal, "id", 0);
+        char label[64];
+
+        oxv_seal_info_label(seal, label, sizeof label);
+        if (label[0] != '\0' && (attempt->seal_id == 0 || attempt->seal_id == id)) {
+            oxv_escape_write(escaped, oxv_view_text(label));
+            return;
+        }
+    }
+}
+
 static enum oxv_exit
-read_secret(const struct oxv_cli *cli, struct attempt *attempt)
+read_pin(const struct oxv_cli *cli, struct oxv_view health, struct attempt *attempt)
+{
+    char label[640]; /* of 64 bytes, escaped */
+    struct oxv_writer w = oxv_writer(label, sizeof label - 1);
+    char question[768];
+    struct oxv_pin_source source = oxv_pin_options;
+
+    find_label(health, attempt, &w);
+    label[w.len] = '\0';
+    if (w.len > 0 && oxv_format(question, sizeof question,
+                                "PIN of the token %s (empty: it has a PIN pad, or the service has "
+                                "the PIN): ",
+                                label) == OXV_OK) {
+        source.question = question;
+    }
+    return oxv_pin_read(cli, &source, &attempt->secret);
+}
+
+static enum oxv_exit
+read_secret(const struct oxv_cli *cli, struct oxv_view health, struct attempt *attempt)
 {
     static const struct oxv_passphrase_source source = { "passphrase-file", "passphrase-fd",
                                                          "Passphrase of the vault: ", false };
@@ -149,7 +195,7 @@ read_secret(const struct oxv_cli *cli, struct attempt *attempt)
     case OXV_SEAL_KEYFILE:
         return oxv_material_keyfile(cli, oxv_cli_option(cli, "keyfile"), false, &attempt->secret);
     case OXV_SEAL_TOKEN:
-        return oxv_pin_read(cli, &oxv_pin_options, &attempt->secret);
+        return read_pin(cli, health, attempt);
     }
     oxv_bug("a seal of an unknown kind");
 }
@@ -183,7 +229,7 @@ oxv_cmd_unseal(struct oxv_cli *cli)
         return report(cli, &health, "The vault is open already.");
     }
     code = choose_kind(cli, oxv_buffer_view(&health), &attempt);
-    code = code == OXV_EXIT_DONE ? read_secret(cli, &attempt) : code;
+    code = code == OXV_EXIT_DONE ? read_secret(cli, oxv_buffer_view(&health), &attempt) : code;
     code = code == OXV_EXIT_DONE ? check_one_token(cli, oxv_buffer_view(&health), &attempt) : code;
     if (code == OXV_EXIT_DONE) {
         code = try_all(cli, oxv_buffer_view(&health), &attempt, &answer);

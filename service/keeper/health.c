@@ -28,6 +28,9 @@ write_seals(const struct oxv_keeper *k, struct oxv_writer *doc)
             oxv_doc_integer(doc, "kdf_memory_bytes", r->kdf_memory_bytes);
             oxv_doc_base64(doc, "kdf_salt", r->kdf_salt);
         }
+        if (r->kind == OXV_SEAL_TOKEN) { /* whose PIN is wanted */
+            oxv_doc_text(doc, "token_uri", r->token_uri);
+        }
         oxv_doc_end(doc);
     }
     oxv_doc_end(doc);

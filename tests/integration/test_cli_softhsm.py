@@ -225,7 +225,7 @@ def test_unseal_asks_for_the_pin_without_echo(start):
     for pin, says, code in [("0000", "refused the PIN", LOCKED), ("1234", "The vault is open.", DONE)]:
         terminal = Terminal(service.build.oxvault, "--run", service.run, "unseal")
         try:
-            terminal.expect("PIN of the token")
+            terminal.expect("PIN of the token ci (empty")
             assert not terminal.echoes()
             terminal.type(f"{pin}\n")
             text = terminal.wait()
