@@ -118,12 +118,14 @@ static void
 settle(struct oxv_keeper *k, struct oxv_helper *h, uint64_t trouble, uint64_t ckr,
        struct oxv_view text)
 {
+    struct oxv_view cut = oxv_view_slice(text, 0, sizeof h->text - 1);
+
     h->phase = h->process.channel != NULL ? OXV_HELPER_TROUBLED : OXV_HELPER_DOWN;
     h->trouble = trouble;
     h->ckr = ckr;
-    if (oxv_text_copy(oxv_view_slice(text, 0, oxv_utf8_prefix_len(text)), h->text,
-                      sizeof h->text) != OXV_OK) {
-        h->text[0] = '\0'; /* too long: the word has to do */
+    if (oxv_text_copy(oxv_view_slice(cut, 0, oxv_utf8_prefix_len(cut)), h->text, sizeof h->text) !=
+        OXV_OK) {
+        h->text[0] = '\0'; /* there is a NUL in it: the word has to do */
     }
     oxv_secret_freep(&h->typed_pin); /* its request is refused: nothing of it is tried later */
     oxv_secret_freep(&h->trying_pin);

@@ -88,8 +88,10 @@ oxv_token_fail(const struct oxv_helper *h, uint64_t trouble, struct oxv_view tex
                struct oxv_err *err)
 {
     char said[OXV_HELPER_TEXT_BYTES];
+    struct oxv_view cut = oxv_view_slice(text, 0, sizeof said - 1);
     const char *name = name_of(h);
 
+    cut = oxv_view_slice(cut, 0, oxv_utf8_prefix_len(cut));
     if (h->phase == OXV_HELPER_READY && text.len == 0 && trouble == OXV_TOKEN_PIN) {
         return oxv_fail(err, OXV_E_LOCKED, "token %.64s: that is not the PIN it is logged in with",
                         name);
@@ -98,7 +100,7 @@ oxv_token_fail(const struct oxv_helper *h, uint64_t trouble, struct oxv_view tex
         return oxv_fail(err, OXV_E_LOCKED, "token %.64s: its PIN is asked for again: give it",
                         name);
     }
-    if (text.len == 0 || oxv_text_copy(text, said, sizeof said) != OXV_OK) {
+    if (cut.len == 0 || oxv_text_copy(cut, said, sizeof said) != OXV_OK) {
         return oxv_fail(err, oxv_token_status(trouble), "token %.64s: %s%s", name,
                         trouble_text(trouble), advice(trouble));
     }

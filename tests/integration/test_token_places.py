@@ -239,3 +239,26 @@ def test_an_object_goes_where_the_log_cannot_be_written(hooks_build):
             harness.until(lambda: harness.token.count(wire.HELPER_DROP) == 1)
             harness.until(lambda: harness.token.objects == {})
         harness.close()
+
+
+# What a helper says
+
+
+def test_a_long_text_of_a_helper_is_cut_and_not_lost(keeper, admin):
+    said = "C_Login failed at " + "x" * 300
+    keeper.token.answers[wire.HELPER_LOGIN] = lambda h, ident, _: [
+        h.trouble(ident, wire.UNFIT, 0x30, said)]
+    code, detail = problem(keeper.add_token(admin))
+    assert code == "bad_request" and "C_Login failed at " + "x" * 150 in detail
+
+
+def test_health_names_the_token_of_a_seal_while_sealed(build):
+    keeper = TokenHarness(build.libexec / "oxvault-keeper")
+    try:
+        keeper.init_by_token()
+        keeper.start(sealed=True)
+        channel, _peer = keeper.frontend("admin")
+        seals = document(keeper.ask(channel, wire.HEALTH))["seals"]
+        assert seals == [{"id": 1, "kind": "token", "token_uri": URI}]
+    finally:
+        keeper.close()
