@@ -204,6 +204,13 @@ make_new(struct oxv_keeper *k, struct oxv_token_op *op)
         add_seal(k, op);
         return;
     }
+    struct oxv_seal_input existing = input_of(box.existing_kind, op->existing);
+
+    /* Before a key is made in the token, where it would stay. */
+    if (oxv_vault_check_seal(k->vault, &existing, box.existing_id, &err) != OXV_OK) {
+        oxv_token_op_refuse(k, op, &err);
+        return;
+    }
     struct oxv_helper *h = oxv_token_op_find_or_make(k, op, box.module, box.uri);
 
     if (h != NULL) {

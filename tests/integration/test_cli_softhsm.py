@@ -186,6 +186,7 @@ def test_seal_add_says_what_is_wrong(sealed_by_key):
     existing = ("--existing-keyfile", service.secret_file)
     wrong = private_file(service.base / "other-key", b"x" * 32)
     refused(service, LOCKED, *add, "--generate", "--existing-keyfile", wrong)
+    assert objects(service.token) == 0  # no key that nobody uses
     assert "refused the PIN" in refused(
         service, LOCKED, *add, "--generate", *existing, "--pin-file", pin_file(service, "9999"))
     refused(service, TOKEN, "seal", "add", "pkcs11:token=gone", "--module", service.module, *existing)

@@ -13,6 +13,7 @@ from test_tokens_keeper import (
 )
 
 ROWS_MAX = 24
+SEAL_ADD = 38
 
 
 @pytest.fixture
@@ -262,3 +263,11 @@ def test_health_names_the_token_of_a_seal_while_sealed(build):
         assert seals == [{"id": 1, "kind": "token", "token_uri": URI}]
     finally:
         keeper.close()
+
+
+def test_a_seal_that_is_refused_leaves_no_key_in_the_token(keeper, admin):
+    payload = wire.fields((1, 1), (2, boxes.KEYFILE), (3, boxes.TOKEN_SEAL), (7, b"x" * 32),
+                          (8, b"1234"), (9, MODULE), (10, URI), (12, 1))
+    sealed = keeper.box(admin, boxes.SEAL_ADD, payload)
+    assert problem(keeper.ask(admin, SEAL_ADD, wire.fields((1, sealed))))[0] == "wrong_seal"
+    assert keeper.token.calls == [] and keeper.helpers == []
