@@ -31,11 +31,17 @@ highest(const struct oxv_span *span, enum part part)
     return most;
 }
 
+struct box {
+    double x;
+    double floor;
+    double width;
+};
+
 static void
-print_bar(FILE *out, const char *kind, double x, double y, double width, double height)
+print_bar(FILE *out, const char *kind, const struct box *box, double height)
 {
     (void)fprintf(out, "<rect class=\"%s\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>",
-                  kind, x, y, width, height);
+                  kind, box->x, box->floor - height, box->width, height);
 }
 
 /* One bucket: a bar, or two on each other, and what they stand for. */
@@ -45,8 +51,9 @@ print_bucket(FILE *out, const struct oxv_span *span, size_t i, enum part part, d
     const struct oxv_counts *c = &span->buckets[i];
     double step = PLOT_WIDTH / (double)span->used;
     double gap = step > 4 ? 1.5 : 0.25;
-    double x = LEFT + (double)i * step + gap / 2;
-    double floor = TOP + PLOT_HEIGHT;
+    struct box box = { .x = LEFT + (double)i * step + gap / 2,
+                       .floor = TOP + PLOT_HEIGHT,
+                       .width = step - gap };
     double first = PLOT_HEIGHT * (double)(part == SIGNATURES ? c->allowed : c->denied) / most;
     double second = part == SIGNATURES ? 0 : PLOT_HEIGHT * (double)c->failed / most;
 
@@ -58,9 +65,10 @@ print_bucket(FILE *out, const struct oxv_span *span, size_t i, enum part part, d
     (void)fputs(": ", out);
     oxv_page_number(out, height_of(c, part));
     (void)fputs("</title>", out);
-    print_bar(out, part == SIGNATURES ? "ok" : "no", x, floor - first, step - gap, first);
+    print_bar(out, part == SIGNATURES ? "ok" : "no", &box, first);
     if (second > 0) {
-        print_bar(out, "bad", x, floor - first - second, step - gap, second);
+        box.floor -= first;
+        print_bar(out, "bad", &box, second);
     }
     (void)fputs("</g>", out);
 }

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 from support.credentials import EMPLOYEE_URL
+from support.terminal import Terminal
 
 DONE, FAILED, USAGE, NOT_FOUND, VERIFY = 0, 1, 2, 5, 6
 
@@ -189,3 +190,16 @@ def test_an_older_manifest_does_not_outlive_its_export(acme):
     assert check(acme, manifest).returncode == DONE
     assert sorted(p.name for p in acme.base.iterdir() if "tmp" in p.name) == []
     assert file.exists()
+
+
+def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(acme):
+    file = acme.base / "bar"
+    terminal = Terminal(acme.build.oxvault, "--run", acme.run, "log", "export", "-o", file)
+    try:
+        terminal.expect("Exporting [")
+        terminal.expect("entries are in")
+        terminal.wait()
+        assert terminal.code == 0
+    finally:
+        terminal.close()
+    assert acme.oxvault("log", "export", "-o", file).stderr == ""

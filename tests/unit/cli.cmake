@@ -1,5 +1,6 @@
 oxv_unit_test(cli_text oxv_cli)
 oxv_unit_test(cli_csv oxv_cli)
+oxv_unit_test(cli_report oxv_cli)
 oxv_unit_test(cli_secrets oxv_cli)
 oxv_unit_test(cli_token oxv_cli)
 oxv_unit_test(cli_door oxv_cli)
