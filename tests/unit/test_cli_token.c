@@ -201,6 +201,56 @@ what_is_no_strong_rsa_key_is_refused(void **state)
 #undef PARTS
 }
 
+/* HMAC-SHA256 of the check message of a key id of 16 times `letter`. */
+static void
+make_check(const uint8_t k0[32], char letter, uint8_t out[32])
+{
+    uint8_t id[16];
+    uint8_t message[OXV_KEY_CHECK_MESSAGE_MAX_BYTES];
+    struct oxv_writer w = oxv_writer(message, sizeof message);
+
+    memset(id, letter, sizeof id);
+    assert_true(oxv_key_check_message(&w, oxv_view(id, sizeof id)));
+    assert_non_null(HMAC(EVP_sha256(), k0, 32, message, w.len, out, NULL));
+}
+
+static void
+a_key_that_moves_out_of_a_token_proves_to_be_the_same(void **state)
+{
+    static const uint8_t k0[32] = { 1 };
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *room = oxv_secret_new(OXV_KEY_PARTS_ROOM_BYTES);
+    struct oxv_key_place place;
+    struct oxv_key_parts parts;
+    uint8_t check[32];
+    static const uint64_t forms[] = { OXV_KEY_IN_VAULT, OXV_KEY_UNWRAP, OXV_KEY_TOKEN,
+                                      OXV_KEY_PRE_PROVISIONED };
+    OXV_AUTO(oxv_pkey_freep) EVP_PKEY *key = make_place(&place, 2048, OXV_TOKEN_OAEP_SHA256);
+
+    (void)state;
+    assert_non_null(key);
+    memset(place.old_key_id, 'o', 16);
+    place.old_key_id_len = 16;
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        place.form = forms[i];
+        assert_int_equal(oxv_key_place_parts(&place, OXV_HMAC_SHA256, oxv_view(k0, 32), room,
+                                             &parts, NULL),
+                         OXV_OK);
+        make_check(k0, 'o', check);
+        assert_true(oxv_view_equals(parts.old_check, oxv_view(check, 32)));
+        make_check(k0, 'i', check);
+        assert_true(oxv_view_equals(parts.check_value,
+                                    oxv_view(check, forms[i] == OXV_KEY_IN_VAULT ? 0 : 32)));
+        assert_int_equal(parts.key.len, forms[i] == OXV_KEY_UNWRAP            ? 256
+                                        : forms[i] == OXV_KEY_PRE_PROVISIONED ? 0
+                                                                              : 32);
+    }
+    place.old_key_id_len = 0;
+    assert_int_equal(oxv_key_place_parts(&place, OXV_HMAC_SHA256, oxv_view(k0, 32), room, &parts,
+                                         NULL),
+                     OXV_OK);
+    assert_int_equal(parts.old_check.len, 0);
+}
+
 /* The whole way of `connection add --in-token`: fields and secrets in, the box's payload out. */
 static void
 a_connection_in_a_token_is_encoded_without_its_key(void **state)
@@ -263,6 +313,7 @@ main(void)
         cmocka_unit_test(k0_is_sealed_to_the_token_by_its_hash),
         cmocka_unit_test(the_check_value_is_the_mac_of_the_check_message),
         cmocka_unit_test(what_is_no_strong_rsa_key_is_refused),
+        cmocka_unit_test(a_key_that_moves_out_of_a_token_proves_to_be_the_same),
         cmocka_unit_test(a_connection_in_a_token_is_encoded_without_its_key),
     };
 
