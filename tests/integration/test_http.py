@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from support.backends import SOFTHSM, on
 from support.door import Door, raw
 from support.segments import entry_lines
 
@@ -134,6 +135,8 @@ def test_an_early_answer_reaches_a_peer_that_sends_a_lot(acme):
         assert peer.recv(10) == b""
 
 
+# Not in a TPM: 1,000 signatures are a load there.
+@on(("software", *SOFTHSM))
 def test_a_batch_of_1000_is_signed_in_order(acme):
     requests = [{"kind": "oauth1", **json.loads(SIGN)} for _ in range(1000)]
     for i, request in enumerate(requests):
