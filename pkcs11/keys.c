@@ -36,10 +36,12 @@ free_entry(struct oxv_p11_token *token)
             return &token->keys[i];
         }
     }
-    if (token->key_count == KEYS_MAX) {
+    if (token->key_count >= KEYS_MAX) {
         return NULL;
     }
     size_t count = token->key_count == 0 ? 64 : token->key_count * 2;
+
+    count = count > KEYS_MAX ? KEYS_MAX : count;
     struct oxv_p11_key_entry *grown = reallocarray(token->keys, count, sizeof *grown);
 
     if (grown == NULL) {
@@ -155,8 +157,9 @@ stale(struct oxv_p11_fault *fault)
 }
 
 /*
- * The session that owns session objects: they die with it. After a failure it is not used again,
- * and is closed only where nothing lives in it.
+ * The session that owns session objects: they die with it. After a failure it is closed where
+ * nothing lives in it; else it is used on until the module says that it is no good, as one that is
+ * left behind for each bad blob would use up the token's sessions.
  */
 static CK_RV
 owner_session(struct oxv_p11_token *token)
@@ -169,12 +172,14 @@ owner_session(struct oxv_p11_token *token)
 }
 
 static void
-retire_owner(struct oxv_p11_token *token)
+retire_owner(struct oxv_p11_token *token, CK_RV rv)
 {
     if (!token->owner_has_objects) {
         (void)token->calls->C_CloseSession(token->owner); /* of no more use either way */
+        token->owner = CK_INVALID_HANDLE;
+    } else if (oxv_p11_ckr_class(rv) == OXV_P11_CKR_SESSION) {
+        token->owner = CK_INVALID_HANDLE;
     }
-    token->owner = CK_INVALID_HANDLE;
 }
 
 /* What to make a key as, best first; the one that worked last is the only one afterwards. */
@@ -225,7 +230,7 @@ unwrap_as(struct loading *l, CK_OBJECT_HANDLE pair, struct candidate as)
                                    oxv_p11_unconst(l->load->blob.data), l->load->blob.len, t.items,
                                    t.count, &l->object);
     if (rv != CKR_OK) {
-        retire_owner(token);
+        retire_owner(token, rv);
     } else {
         token->owner_has_objects = true;
     }
@@ -430,12 +435,10 @@ oxv_p11_key_load(struct oxv_p11_token *token, const struct oxv_p11_load *load,
         return t;
     }
     t = oxv_p11_run(token, flags, load_op, &c, fault);
-    if (t != OXV_TOKEN_FINE) {
-        if (c.loading.made) {
-            oxv_p11_leftovers_add(token, load->key_id);
-        }
-        oxv_p11_leftovers_sweep(token); /* it may make handles stale: never behind a success */
+    if (t != OXV_TOKEN_FINE && c.loading.made) {
+        oxv_p11_leftovers_add(token, load->key_id);
     }
+    oxv_p11_leftovers_sweep(token, t != OXV_TOKEN_FINE);
     return t;
 }
 

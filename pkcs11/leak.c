@@ -24,7 +24,11 @@ make_known_key(struct oxv_p11_op *op, CK_OBJECT_HANDLE *out)
     oxv_p11_template_flag(&t, CKA_SENSITIVE, false);
     oxv_p11_template_flag(&t, CKA_EXTRACTABLE, true);
     oxv_p11_template_bytes(&t, CKA_VALUE, oxv_view(value, sizeof value));
-    return op->calls->C_CreateObject(op->session, t.items, t.count, out) == CKR_OK;
+    oxv_p11_lock(&op->token->objects);
+    bool made = op->calls->C_CreateObject(op->session, t.items, t.count, out) == CKR_OK;
+
+    oxv_p11_unlock(&op->token->objects);
+    return made;
 }
 
 static enum oxv_token_trouble
@@ -58,8 +62,10 @@ try_copy(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_p11_fault *f
 
     oxv_p11_template_flag(&t, CKA_TOKEN, false);
     oxv_p11_template_flag(&t, CKA_EXTRACTABLE, true);
+    oxv_p11_lock(&op->token->objects);
     bool leaks = op->calls->C_CopyObject(op->session, object, t.items, t.count, &copy) == CKR_OK &&
                  oxv_p11_read_flag(op, copy, CKA_EXTRACTABLE) == OXV_P11_FLAG_YES;
+    oxv_p11_unlock(&op->token->objects);
     enum oxv_token_trouble renewed = oxv_p11_op_renew(op, fault);
 
     return leaks

@@ -5,7 +5,11 @@
 void
 oxv_p11_destroy_made(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_view id)
 {
-    if (op->calls->C_DestroyObject(op->session, object) != CKR_OK) {
+    oxv_p11_lock(&op->token->objects);
+    CK_RV rv = op->calls->C_DestroyObject(op->session, object);
+
+    oxv_p11_unlock(&op->token->objects);
+    if (rv != CKR_OK) {
         op->is_soiled = true;
         oxv_p11_leftovers_add(op->token, id);
     }
@@ -39,7 +43,7 @@ sweep_id(struct oxv_p11_op *op, struct sweeping *s, struct oxv_view id, struct o
     oxv_p11_template_bytes(&what, CKA_ID, id);
     enum oxv_token_trouble t = oxv_p11_find(op, &what, &found, fault);
 
-    for (size_t n = 0; t == OXV_TOKEN_FINE && n < found.count && n < OXV_P11_FOUND_MAX; n++) {
+    for (size_t n = 0; t == OXV_TOKEN_FINE && n < found.count; n++) {
         if (!oxv_p11_is_ours(op, found.objects[n])) {
             continue;
         }
@@ -70,12 +74,12 @@ sweep_op(struct oxv_p11_op *op, void *ctx, struct oxv_p11_fault *fault)
 
 /* Nobody could log in again at a PIN pad. */
 static bool
-may_recover(struct oxv_p11_token *token)
+has_pin_pad(struct oxv_p11_token *token)
 {
     struct oxv_p11_status status;
 
     oxv_p11_token_status(token, &status);
-    return !status.has_pin_pad;
+    return status.has_pin_pad;
 }
 
 static void
@@ -89,7 +93,7 @@ take_leftovers(struct oxv_p11_token *token, struct sweeping *out)
 }
 
 void
-oxv_p11_leftovers_sweep(struct oxv_p11_token *token)
+oxv_p11_leftovers_sweep(struct oxv_p11_token *token, bool may_recover)
 {
     struct sweeping s = { 0 };
     struct oxv_p11_fault fault;
@@ -103,7 +107,9 @@ oxv_p11_leftovers_sweep(struct oxv_p11_token *token)
     }
     enum oxv_token_trouble t = oxv_p11_run(token, OXV_P11_RUN_RW, sweep_op, &s, &fault);
 
-    if (t == OXV_TOKEN_FINE && s.was_refused && may_recover(token)) {
+    bool waits = s.was_refused && !may_recover;
+
+    if (t == OXV_TOKEN_FINE && s.was_refused && may_recover && !has_pin_pad(token)) {
         oxv_p11_write_lock(token);
         t = oxv_p11_recover_locked(token, &fault);
         oxv_p11_release(token);
@@ -111,7 +117,7 @@ oxv_p11_leftovers_sweep(struct oxv_p11_token *token)
             t = oxv_p11_run(token, OXV_P11_RUN_RW, sweep_op, &s, &fault);
         }
     }
-    for (size_t i = 0; t == OXV_TOKEN_ABSENT && i < s.count; i++) {
+    for (size_t i = 0; (waits || t == OXV_TOKEN_ABSENT) && i < s.count; i++) {
         oxv_p11_leftovers_add(token, oxv_view(s.ids[i], sizeof s.ids[i]));
     }
 }

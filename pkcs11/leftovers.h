@@ -17,10 +17,11 @@ void oxv_p11_destroy_made(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct
 void oxv_p11_leftovers_add(struct oxv_p11_token *token, struct oxv_view id);
 
 /*
- * After an operation that failed, not within one: what is left of it goes. Where the token does not
+ * After an operation, not within one: what is left of it goes. With `may_recover`, which makes
+ * handles stale and is not for one that went well: where the token does not
  * destroy it, once more after a recovery, which a PIN pad's login would not survive; then it is
  * given up. While the token is away it waits for the next time.
  */
-void oxv_p11_leftovers_sweep(struct oxv_p11_token *token);
+void oxv_p11_leftovers_sweep(struct oxv_p11_token *token, bool may_recover);
 
 #endif

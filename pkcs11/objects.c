@@ -22,7 +22,9 @@ oxv_p11_find(struct oxv_p11_op *op, const struct oxv_p11_template *what, struct 
             rv = CKR_GENERAL_ERROR; /* more than it was asked for */
         }
         if (rv == CKR_OK && n == 1) {
-            out->objects[found < OXV_P11_FOUND_MAX ? found : 0] = object;
+            if (found < OXV_P11_FOUND_MAX) {
+                out->objects[found] = object;
+            }
             found++;
         }
     }
@@ -32,6 +34,11 @@ oxv_p11_find(struct oxv_p11_op *op, const struct oxv_p11_template *what, struct 
     rv = op->calls->C_FindObjectsFinal(op->session);
     if (rv != CKR_OK) {
         return oxv_p11_call_failed(fault, "C_FindObjectsFinal", rv);
+    }
+    if (found > OXV_P11_FOUND_MAX) {
+        return oxv_p11_fault(fault, OXV_TOKEN_AMBIGUOUS, CKR_OK,
+                             "the token has more than %u such keys: name one by its id",
+                             OXV_P11_FOUND_MAX);
     }
     out->count = found;
     return OXV_TOKEN_FINE;
@@ -186,5 +193,7 @@ oxv_p11_is_ours(struct oxv_p11_op *op, CK_OBJECT_HANDLE object)
 void
 oxv_p11_destroy(struct oxv_p11_op *op, CK_OBJECT_HANDLE object)
 {
+    oxv_p11_lock(&op->token->objects);
     (void)op->calls->C_DestroyObject(op->session, object);
+    oxv_p11_unlock(&op->token->objects);
 }

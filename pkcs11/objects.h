@@ -12,12 +12,12 @@
 
 struct oxv_p11_found {
     CK_OBJECT_HANDLE objects[OXV_P11_FOUND_MAX];
-    size_t count; /* more than OXV_P11_FOUND_MAX: some were left out */
+    size_t count;
 };
 
 /*
  * The objects that `what` fits. It should hold class and id at most: a YubiHSM finds none by key
- * type.
+ * type. OXV_TOKEN_AMBIGUOUS where there are more than OXV_P11_FOUND_MAX.
  */
 OXV_MUST_USE enum oxv_token_trouble oxv_p11_find(struct oxv_p11_op *op,
                                                  const struct oxv_p11_template *what,

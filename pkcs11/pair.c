@@ -45,8 +45,12 @@ unwrap_by(struct oxv_p11_op *op, struct proof *p, struct oxv_p11_template *t, CK
         oxv_p11_template_number(t, CKA_VALUE_LEN, PROOF_KEY_BYTES);
     }
     oxv_p11_oaep(&oaep, p->oaep);
-    return op->calls->C_UnwrapKey(p->holder, &oaep.mechanism, p->private_key, p->blob, p->blob_len,
-                                  t->items, t->count, out);
+    oxv_p11_lock(&op->token->objects);
+    CK_RV rv = op->calls->C_UnwrapKey(p->holder, &oaep.mechanism, p->private_key, p->blob,
+                                      p->blob_len, t->items, t->count, out);
+
+    oxv_p11_unlock(&op->token->objects);
+    return rv;
 }
 
 static CK_RV
@@ -436,12 +440,10 @@ oxv_p11_pair(struct oxv_p11_token *token, struct oxv_view key_id, bool allow_oae
         oxv_p11_run(token, OXV_P11_RUN_RW | OXV_P11_RUN_TRIAL | OXV_P11_RUN_PROVES, pair_op, &c,
                     fault);
 
-    if (t != OXV_TOKEN_FINE) {
-        if (c.made) {
-            oxv_p11_leftovers_add(token, oxv_view(c.id, sizeof c.id));
-        }
-        oxv_p11_leftovers_sweep(token); /* it may make handles stale: never behind a success */
+    if (t != OXV_TOKEN_FINE && c.made) {
+        oxv_p11_leftovers_add(token, oxv_view(c.id, sizeof c.id));
     }
+    oxv_p11_leftovers_sweep(token, t != OXV_TOKEN_FINE);
     return t;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "base/token_names.h"
+#include "pkcs11/ckr.h"
 #include "pkcs11/leak.h"
 #include "pkcs11/leftovers.h"
 #include "pkcs11/pair_probe.h"
@@ -166,7 +167,13 @@ make_hmac_key(struct probing *p, struct hmac_key *key, struct oxv_view value,
         identity.on_token = i >= sizeof types / sizeof types[0];
         oxv_p11_template_hmac(&t, &identity, types[i % 2]);
         oxv_p11_template_bytes(&t, CKA_VALUE, value);
+        oxv_p11_lock(&p->owner.token->objects);
         rv = p->owner.calls->C_CreateObject(p->owner.session, t.items, t.count, &key->object);
+        oxv_p11_unlock(&p->owner.token->objects);
+        if (rv != CKR_OK && identity.on_token &&
+            oxv_p11_ckr_class(rv) != OXV_P11_CKR_CONFIGURATION) {
+            oxv_p11_leftovers_add(p->owner.token, identity.id); /* made all the same, perhaps */
+        }
     }
     return rv == CKR_OK ? OXV_TOKEN_FINE : oxv_p11_call_failed(fault, "C_CreateObject", rv);
 }
@@ -347,7 +354,15 @@ try_foreign_key(struct oxv_p11_op *op, struct probing *p, CK_OBJECT_HANDLE objec
     }
     t = oxv_p11_check_foreign(op, object, fault);
     for (size_t hash = OXV_TOKEN_SHA256; t == OXV_TOKEN_FINE && hash <= OXV_TOKEN_SHA1; hash++) {
+        struct hmac_key key = { .object = object, .hash = (enum oxv_token_hash)hash };
+
         p->out->hashes[hash] = p->out->hashes[hash] || signs[hash];
+        if (signs[hash] && p->out->message_max_bytes == 0) {
+            t = oxv_p11_op_renew(op, fault);
+            if (t == OXV_TOKEN_FINE) {
+                probe_lengths(op, p, &key);
+            }
+        }
     }
     return t == OXV_TOKEN_FINE ? oxv_p11_op_renew(op, fault) : t;
 }
@@ -369,7 +384,7 @@ try_foreign(struct oxv_p11_op *op, struct probing *p, struct oxv_p11_fault *faul
     }
     bool any = false;
 
-    for (size_t i = 0; i < found.count && i < OXV_P11_FOUND_MAX; i++) {
+    for (size_t i = 0; i < found.count; i++) {
         if (oxv_p11_read_flag(op, found.objects[i], CKA_SIGN) != OXV_P11_FLAG_YES) {
             continue;
         }
@@ -481,6 +496,6 @@ oxv_p11_probe(struct oxv_p11_token *token, struct oxv_p11_probe *out, struct oxv
 {
     enum oxv_token_trouble t = oxv_p11_run(token, OXV_P11_RUN_TRIAL, probe_op, out, fault);
 
-    oxv_p11_leftovers_sweep(token);
+    oxv_p11_leftovers_sweep(token, true);
     return t;
 }

@@ -413,8 +413,9 @@ try_once(struct oxv_p11_op *op, oxv_p11_op_fn fn, void *ctx, bool *ran, struct o
 static bool
 enter(struct oxv_p11_token *token, unsigned flags)
 {
-    bool is_alone =
-        (flags & (OXV_P11_RUN_PROVES | OXV_P11_RUN_DATA)) != 0 && atomic_load(&token->is_unproven);
+    /* Making a key takes a second, and no failure of it counts: it does not hold up others. */
+    bool is_alone = (flags & OXV_P11_RUN_PROVES) != 0 && (flags & OXV_P11_RUN_RW) == 0 &&
+                    atomic_load(&token->is_unproven);
 
     if (is_alone) {
         oxv_p11_lock(&token->half_open);
@@ -519,7 +520,7 @@ oxv_p11_token_try_again(struct oxv_p11_token *token)
         (void)oxv_p11_recover_locked(token, &fault); /* shows how it ended */
     }
     oxv_p11_release(token);
-    oxv_p11_leftovers_sweep(token);
+    oxv_p11_leftovers_sweep(token, true);
 }
 
 enum oxv_token_trouble

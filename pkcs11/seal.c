@@ -193,9 +193,7 @@ oxv_p11_seal(struct oxv_p11_token *token, const struct oxv_p11_seal_request *req
     enum oxv_token_trouble t =
         oxv_p11_run(token, OXV_P11_RUN_RW | OXV_P11_RUN_PROVES, seal_op, &s, fault);
 
-    if (t != OXV_TOKEN_FINE) {
-        oxv_p11_leftovers_sweep(token); /* it may make handles stale: never behind a success */
-    }
+    oxv_p11_leftovers_sweep(token, t != OXV_TOKEN_FINE);
     return t;
 }
 
@@ -204,12 +202,15 @@ struct opening {
     struct oxv_secret **value;
 };
 
-/* Whatever is wrong with a blob, or with the key under its id, is told in the same words. */
+/*
+ * Whatever is wrong with a blob, or with the key under its id, is told in the same words, and
+ * without the code: bad padding and a wrong length must not differ (PKCS#1 v1.5).
+ */
 static enum oxv_token_trouble
 does_not_open(struct oxv_p11_fault *fault)
 {
     return oxv_p11_fault(
-        fault, OXV_TOKEN_DATA, fault->ckr,
+        fault, OXV_TOKEN_DATA, CKR_OK,
         "the token does not open this seal: it was changed, or the token's key was "
         "replaced");
 }

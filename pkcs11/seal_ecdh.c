@@ -84,8 +84,10 @@ agree(struct oxv_p11_op *op, CK_OBJECT_HANDLE key, struct oxv_view point, struct
     oxv_p11_template_flag(&t, CKA_TOKEN, false);
     oxv_p11_template_flag(&t, CKA_SENSITIVE, false);
     oxv_p11_template_flag(&t, CKA_EXTRACTABLE, true);
+    oxv_p11_lock(&op->token->objects);
     CK_RV rv = op->calls->C_DeriveKey(op->session, &mechanism, key, t.items, t.count, &object);
 
+    oxv_p11_unlock(&op->token->objects);
     if (rv != CKR_OK) {
         return oxv_p11_call_failed(fault, "C_DeriveKey", rv);
     }

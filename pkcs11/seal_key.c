@@ -1,6 +1,7 @@
 #include <sodium.h>
 
 #include "base/text.h"
+#include "pkcs11/ckr.h"
 #include "pkcs11/leftovers.h"
 #include "pkcs11/seal_impl.h"
 
@@ -143,6 +144,9 @@ oxv_p11_seal_key_make(struct oxv_p11_op *op, enum oxv_p11_seal_key_kind kind, bo
 
     oxv_p11_unlock(&op->token->objects);
     if (rv != CKR_OK) {
+        if (oxv_p11_ckr_class(rv) != OXV_P11_CKR_CONFIGURATION) {
+            oxv_p11_leftovers_add(op->token, identity.id); /* made all the same, perhaps */
+        }
         return oxv_p11_call_failed(fault, "making a key", rv);
     }
     key.is_made = true;
@@ -202,7 +206,7 @@ find_object(struct oxv_p11_op *op, const struct kind *kind, struct oxv_view id,
     if (t != OXV_TOKEN_FINE) {
         return t;
     }
-    for (size_t i = 0; i < found.count && i < OXV_P11_FOUND_MAX; i++) {
+    for (size_t i = 0; i < found.count; i++) {
         if (fits(op, kind, found.objects[i])) {
             *out = found.objects[i];
             list_id(op, found.objects[i], &list);

@@ -37,8 +37,10 @@ wrap_with(struct oxv_p11_op *op, const struct oxv_p11_step *step, CK_MECHANISM_T
 
     value_template(&t);
     oxv_p11_template_bytes(&t, CKA_VALUE, plain);
+    oxv_p11_lock(&op->token->objects);
     CK_RV rv = op->calls->C_CreateObject(op->session, t.items, t.count, &object);
 
+    oxv_p11_unlock(&op->token->objects);
     if (rv == CKR_OK) {
         rv = op->calls->C_WrapKey(op->session, &mechanism, step->key.object, object, out, &len);
         oxv_p11_destroy(op, object);
@@ -121,10 +123,12 @@ wrap_open(struct oxv_p11_op *op, const struct oxv_p11_step *step, struct oxv_vie
         return oxv_p11_fault(fault, OXV_TOKEN_DATA, CKR_OK, "it names another mechanism");
     }
     value_template(&t);
+    oxv_p11_lock(&op->token->objects);
     CK_RV rv = op->calls->C_UnwrapKey(op->session, &mechanism, step->key.object,
                                       oxv_p11_unconst(wrapped.data), wrapped.len, t.items, t.count,
                                       &object);
 
+    oxv_p11_unlock(&op->token->objects);
     if (rv == CKR_MECHANISM_INVALID) { /* it was proven when the seal was made: a changed byte */
         return oxv_p11_fault(fault, OXV_TOKEN_DATA, rv, "it names another mechanism");
     }

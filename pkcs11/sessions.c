@@ -98,6 +98,24 @@ oxv_p11_session_get(struct oxv_p11_token *token, CK_SESSION_HANDLE *out)
     }
 }
 
+bool
+oxv_p11_sessions_close_idle(struct oxv_p11_token *token)
+{
+    CK_SESSION_HANDLE idle[OXV_P11_WORKERS_MAX];
+    struct oxv_p11_pool *pool = &token->pool;
+
+    oxv_p11_lock(&pool->lock);
+    size_t count = pool->idle_count;
+
+    memcpy(idle, pool->idle, sizeof idle);
+    pool->idle_count = 0;
+    oxv_p11_unlock(&pool->lock);
+    for (size_t i = 0; i < count; i++) {
+        (void)token->calls->C_CloseSession(idle[i]); /* of no more use either way */
+    }
+    return count > 0;
+}
+
 void
 oxv_p11_session_put(struct oxv_p11_token *token, CK_SESSION_HANDLE session, bool is_good)
 {

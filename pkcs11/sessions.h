@@ -18,5 +18,7 @@ void oxv_p11_sessions_reset(struct oxv_p11_pool *pool, size_t cap);
 OXV_MUST_USE CK_RV oxv_p11_session_get(struct oxv_p11_token *token, CK_SESSION_HANDLE *out);
 /* `is_good`: nothing failed in it. */
 void oxv_p11_session_put(struct oxv_p11_token *token, CK_SESSION_HANDLE session, bool is_good);
+/* Closes the sessions that nobody uses now; false: there were none. */
+bool oxv_p11_sessions_close_idle(struct oxv_p11_token *token);
 
 #endif

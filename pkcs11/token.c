@@ -55,13 +55,18 @@ make_locks(struct oxv_p11_token *token)
 {
     pthread_rwlockattr_t attributes;
 
-    if (pthread_rwlockattr_init(&attributes) != 0 ||
+    pthread_mutexattr_t recursive; /* whoever makes several objects in one go keeps it meanwhile */
+
+    if (pthread_mutexattr_init(&recursive) != 0 ||
+        pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE) != 0 ||
+        pthread_rwlockattr_init(&attributes) != 0 ||
         pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) !=
             0 ||
         pthread_rwlock_init(&token->lock, &attributes) != 0 ||
         pthread_rwlockattr_destroy(&attributes) != 0 ||
         pthread_mutex_init(&token->half_open, NULL) != 0 ||
-        pthread_mutex_init(&token->objects, NULL) != 0 ||
+        pthread_mutex_init(&token->objects, &recursive) != 0 ||
+        pthread_mutexattr_destroy(&recursive) != 0 ||
         pthread_mutex_init(&token->keys_lock, NULL) != 0 ||
         pthread_mutex_init(&token->status_lock, NULL) != 0) {
         oxv_bug("a lock cannot be made");
@@ -209,8 +214,8 @@ oxv_p11_token_changes(const struct oxv_p11_token *token)
     return atomic_load(&token->changes);
 }
 
-CK_RV
-oxv_p11_open_session(const struct oxv_p11_token *token, bool is_rw, CK_SESSION_HANDLE *out)
+static CK_RV
+try_open_session(const struct oxv_p11_token *token, bool is_rw, CK_SESSION_HANDLE *out)
 {
     CK_FLAGS flags = CKF_SERIAL_SESSION | (is_rw ? CKF_RW_SESSION : 0);
     CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
@@ -225,6 +230,16 @@ oxv_p11_open_session(const struct oxv_p11_token *token, bool is_rw, CK_SESSION_H
         *out = session;
     }
     return rv;
+}
+
+CK_RV
+oxv_p11_open_session(struct oxv_p11_token *token, bool is_rw, CK_SESSION_HANDLE *out)
+{
+    CK_RV rv = try_open_session(token, is_rw, out);
+
+    return rv == CKR_SESSION_COUNT && oxv_p11_sessions_close_idle(token)
+               ? try_open_session(token, is_rw, out)
+               : rv;
 }
 
 CK_RV

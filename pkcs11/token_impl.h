@@ -34,7 +34,7 @@ struct oxv_p11_pool {
  *   half_open   see below
  *   lock        reading: an operation runs; writing: open, login and recovery, alone
  *   objects     the owner session, and every call that makes or destroys an object: such calls race
- *               within SoftHSM (Parsec #264)
+ *               within SoftHSM (Parsec #264). Recursive
  *   pool.lock, keys_lock, status_lock   short, nothing is called under them
  */
 struct oxv_p11_token {
@@ -95,8 +95,11 @@ OXV_MUST_USE enum oxv_token_trouble oxv_p11_open_locked(struct oxv_p11_token *to
                                                         struct oxv_p11_fault *fault);
 /* Under the write lock: reads CK_TOKEN_INFO anew. */
 CK_RV oxv_p11_refresh_info(struct oxv_p11_token *token);
-/* Opens a session: read only where that is enough and the token has such. */
-OXV_MUST_USE CK_RV oxv_p11_open_session(const struct oxv_p11_token *token, bool is_rw,
+/*
+ * Opens a session: read only where that is enough and the token has such. Where it has no more, the
+ * idle ones of the pool go.
+ */
+OXV_MUST_USE CK_RV oxv_p11_open_session(struct oxv_p11_token *token, bool is_rw,
                                         CK_SESSION_HANDLE *out);
 /* Under the write lock: logs in with the PIN that is kept; no C_Login where there is none. */
 OXV_MUST_USE enum oxv_token_trouble oxv_p11_login_again(struct oxv_p11_token *token,

@@ -398,6 +398,60 @@ def test_at_a_pin_pad_nobody_is_asked_by_a_recovery(start, token):
     assert token.calls("C_Login") == logins
 
 
+@pytest.mark.parametrize("call, mechanism", (("C_GenerateKey", "aes-gcm"),
+                                             ("C_GenerateKeyPair", "rsa-oaep-sha1")))
+@pytest.mark.parametrize("times", (1, 2))
+def test_a_key_to_seal_with_that_failed_late_is_not_left(start, token, call, mechanism, times):
+    helper = start()
+    helper.seal(generate=1, mechanism=mechanism)
+    one = len(token.objects())
+    token.script(f"{call} late 0x30 0 {times}", "C_GetTokenInfo return 0x30 0 1")
+    try:
+        helper.seal(generate=1, mechanism=mechanism)
+        made = 2
+    except Trouble as trouble:
+        assert trouble.word in ("absent", "unfit")
+        made = 1
+    token.script()
+    wait_until(lambda: len(token.objects()) == made * one, what="the end of what was left")
+
+
+def test_a_bad_blob_leaves_no_session_behind(start, token):
+    helper = start()
+    pair = helper.pair()
+    public = serialization.load_der_public_key(pair["public_key"])
+    good = public.encrypt(bytes(64), padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None))
+    options = {"pair_id": pair["key_id"], "oaep": 2}
+    helper.sign(helper.load(UNWRAP, secrets.token_bytes(16), blob=good, **options), b"x")
+    open_ = lambda: token.calls("C_OpenSession") - token.calls("C_CloseSession")
+    assert refused(helper.load, UNWRAP, bytes(16), blob=bytes(384), **options).word == "data"
+    before = open_()
+    for _ in range(10):
+        assert refused(helper.load, UNWRAP, bytes(16), blob=bytes(384), **options).word == "data"
+    assert open_() <= before
+
+
+def test_idle_sessions_are_closed_before_the_device_is_given_up(start, token):
+    helper = start()
+    _, _, key = new_key(helper)
+    assert helper.sign(key, b"x")
+    initialized = token.calls("C_Initialize")
+    token.script("C_OpenSession return 0xb1 0 1")
+    assert new_key(helper)
+    assert token.calls("C_Initialize") == initialized
+
+
+def test_a_refusal_to_unseal_has_one_form(start, token):
+    helper = start()
+    sealed = helper.seal(generate=1, mechanism="rsa-pkcs1", allow_pkcs1=1)
+    token.script("C_Decrypt length 31")
+    length = refused(helper.unseal, sealed)
+    token.script("C_Decrypt return 0x40")
+    padded = refused(helper.unseal, sealed)
+    assert length.word == padded.word == "data"
+    assert length.fields == padded.fields
+
+
 # Tokens
 
 

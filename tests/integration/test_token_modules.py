@@ -106,7 +106,7 @@ def test_k0_signs_as_the_key_of_any_length_does(start, softhsm, hash_):
     helper = start(softhsm)
     for length in KEY_LENGTHS:
         secret, ident = secrets.token_bytes(length), secrets.token_bytes(16)
-        key = helper.load(IN_TOKEN, ident, hash_, key=k0(secret, hash_), label="k0")
+        key = helper.load(IN_TOKEN, ident, hash_, key=k0(secret, hash_), label="oxvault:k0")
         for message in (b"", b"a", secrets.token_bytes(300), secrets.token_bytes(8192)):
             assert helper.sign(key, message) == mac(secret, message, hash_)
         helper.drop(key, destroy=1)
@@ -118,7 +118,7 @@ def test_k0_signs_as_the_key_of_any_length_does_in_opencryptoki(start, opencrypt
     helper = start(opencryptoki)
     for length in KEY_LENGTHS:
         secret, ident = secrets.token_bytes(length), secrets.token_bytes(16)
-        key = helper.load(IN_TOKEN, ident, hash_, key=k0(secret, hash_), label="k0")
+        key = helper.load(IN_TOKEN, ident, hash_, key=k0(secret, hash_), label="oxvault:k0")
         assert helper.sign(key, b"GET&https") == mac(secret, b"GET&https", hash_)
         helper.drop(key, destroy=1)
 

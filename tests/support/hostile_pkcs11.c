@@ -197,7 +197,9 @@ is(const struct rule *r, bool found, const char *verb)
         struct rule r;                                                                             \
         bool found = find_rule(#name, &r);                                                         \
                                                                                                    \
-        return is(&r, found, "return") ? (CK_RV)r.number : theirs->name arguments;                 \
+        CK_RV rv = is(&r, found, "return") ? (CK_RV)r.number : theirs->name arguments;             \
+                                                                                                   \
+        return rv == CKR_OK && is(&r, found, "late") ? (CK_RV)r.number : rv;                       \
     }
 
 PASS(C_Initialize, (void *args), (args))
