@@ -17,6 +17,7 @@
 #include "service/keeper/frontends.h"
 #include "service/keeper/start.h"
 #include "service/keeper/state.h"
+#include "service/keeper/token_seal.h"
 #include "service/keeper/tokens.h"
 
 #define EVENTS_MAX     128
@@ -297,6 +298,7 @@ turn(struct oxv_keeper *k)
         return false;
     }
     oxv_tokens_work(k);
+    oxv_token_seal_work(k);
     if (k->has_to_end) {
         return false;
     }
@@ -395,7 +397,7 @@ oxv_keeper_run(struct oxv_keeper *k)
 
     if (oxv_keeper_start(k, &err) != OXV_OK) {
         oxv_state_lock(k);
-        return refuse(k, &err);
+        return k->stopping ? 0 : refuse(k, &err);
     }
     if (!watch(k, oxv_channel_fd(k->control), &control_tag)) {
         (void)oxv_fail_errno(&err, "epoll");
@@ -410,6 +412,11 @@ oxv_keeper_run(struct oxv_keeper *k)
     }
     if (k->stopping && !k->has_to_end) {
         finish_work(k);
+    }
+    if (k->stopping && !k->has_to_end) {
+        oxv_tokens_lock(
+            k); /* what is in a token still has its entry and its answer before the end */
+        end_turn(k);
     }
     if (k->stopping && !k->has_to_end) {
         log_start_or_stop(k, OXV_ENTRY_SERVICE_STOP);

@@ -49,7 +49,8 @@ oxv_read_machine_id(char *out, size_t out_size)
 struct start_source {
     bool is_there; /* START has come */
     enum oxv_source kind;
-    int fd; /* -1: none */
+    int fd;                 /* -1: none */
+    struct oxv_err pin_err; /* of the first PIN that is none; status OK: each is one */
 };
 
 static enum oxv_status
@@ -142,6 +143,7 @@ read_start(struct oxv_keeper *k, const struct oxv_message *message, int *fds, si
     k->options.require_sandbox = start.require_sandbox != 0;
     k->options.single_uid = start.single_uid != 0;
     k->options.userns_allowed = start.userns_allowed != 0;
+    k->options.replaces = start.replaces != 0;
     for (enum oxv_door door = OXV_DOOR_SIGN; door < OXV_DOOR_END; door++) {
         k->door_fds[door] = oxv_fd_take(&fds[door - 1]);
         int flags = fcntl(k->door_fds[door], F_GETFL);
@@ -167,26 +169,27 @@ is_beside_vault(const struct oxv_keeper *k, int source_fd)
            S_ISREG(source.st_mode) && source.st_dev == vault.st_dev;
 }
 
-/* A source of a PIN, which comes before START. */
+/* A source of a PIN, which comes before START. One that holds no PIN is noted in *none. */
 static enum oxv_status
-read_pin(struct oxv_keeper *k, const struct oxv_message *message, int *fds, size_t fd_count,
+read_pin(struct oxv_keeper *k, const struct oxv_message *message, int *fds, struct oxv_err *none,
          struct oxv_err *err)
 {
     struct oxv_msg_pin pin = { 0 };
+    struct oxv_err why = { 0 };
 
-    if (fd_count != 1 ||
-        oxv_fields_decode(message->payload, &oxv_msg_pin_shape, &pin, err) != OXV_OK) {
+    if (oxv_fields_decode(message->payload, &oxv_msg_pin_shape, &pin, err) != OXV_OK) {
         return oxv_fail(err, OXV_E_FORMAT, "the supervisor's PIN is malformed");
     }
     k->options.source_beside_vault = k->options.source_beside_vault || is_beside_vault(k, fds[0]);
     enum oxv_status st =
-        oxv_token_pins_add_source(k->tokens->pins, pin.label, oxv_fd_take(&fds[0]), err);
+        oxv_token_pins_add_source(k->tokens->pins, pin.label, oxv_fd_take(&fds[0]), &why);
 
-    if (st != OXV_OK) {
-        err->status = OXV_E_LOCKED; /* no usable PIN is a wrong one */
-        oxv_err_prefix(err, "%.*s", (int)pin.path.len, (const char *)pin.path.data);
+    if (st != OXV_OK && none->status == OXV_OK) {
+        *none = why;
+        none->status = OXV_E_LOCKED; /* no usable PIN is a wrong one */
+        oxv_err_prefix(none, "%.*s", (int)pin.path.len, (const char *)pin.path.data);
     }
-    return st != OXV_OK ? OXV_E_LOCKED : OXV_OK;
+    return OXV_OK;
 }
 
 /* The descriptor that START had with it. */
@@ -217,8 +220,8 @@ read_first(struct oxv_keeper *k, struct start_source *out, struct oxv_err *err)
     if (!oxv_wire_begin(datagram, &r) || oxv_wire_next(&r, &message) != OXV_OK ||
         !oxv_reader_at_end(&r)) {
         (void)oxv_fail(err, st, "the supervisor's first datagram is malformed");
-    } else if (message.type == OXV_MSG_PIN) {
-        st = read_pin(k, &message, fds, fd_count, err);
+    } else if (message.type == OXV_MSG_PIN && fd_count == 1) {
+        st = read_pin(k, &message, fds, &out->pin_err, err);
     } else {
         out->is_there = true;
         st = read_start(k, &message, fds, fd_count, &out->kind, err);
@@ -234,7 +237,7 @@ read_first(struct oxv_keeper *k, struct start_source *out, struct oxv_err *err)
 
 /* The one source that the service has, or none: then an operator unseals. */
 static enum oxv_status
-unseal(struct oxv_keeper *k, enum oxv_source source, int source_fd, struct oxv_err *err)
+try_unseal(struct oxv_keeper *k, enum oxv_source source, int source_fd, struct oxv_err *err)
 {
     OXV_AUTO(oxv_closep) int fd = source_fd;
 
@@ -250,6 +253,33 @@ unseal(struct oxv_keeper *k, enum oxv_source source, int source_fd, struct oxv_e
     return st;
 }
 
+/* A service that was up comes up again, if sealed: its callers are answered, and operators are. */
+static enum oxv_status
+unseal(struct oxv_keeper *k, struct start_source *source, struct oxv_err *err)
+{
+    enum oxv_status st = source->pin_err.status;
+
+    if (st == OXV_OK || k->options.replaces) {
+        st = try_unseal(k, source->kind, oxv_fd_take(&source->fd), err);
+    }
+    if (source->pin_err.status != OXV_OK && (st == OXV_OK || st == OXV_E_LOCKED) &&
+        !oxv_keeper_is_open(k)) {
+        *err = source->pin_err; /* says more than that there is no PIN */
+        st = OXV_E_LOCKED;
+    }
+    struct oxv_token_start *start = &k->tokens->start;
+    bool comes_back = start->is_wanted && (start->is_away || st == OXV_E_TOKEN);
+
+    if (!k->options.replaces || st == OXV_OK || (st != OXV_E_LOCKED && !start->is_wanted)) {
+        return st;
+    }
+    start->is_wanted = comes_back;
+    (void)fprintf(stderr,
+                  "oxvault-keeper: %s; the vault is sealed until %syou run oxvault unseal\n",
+                  err->text, comes_back ? "the token is back or " : "");
+    return OXV_OK;
+}
+
 enum oxv_status
 oxv_keeper_start(struct oxv_keeper *k, struct oxv_err *err)
 {
@@ -262,8 +292,6 @@ oxv_keeper_start(struct oxv_keeper *k, struct oxv_err *err)
     while (st == OXV_OK && !source.is_there) {
         st = read_first(k, &source, err);
     }
-    OXV_AUTO(oxv_closep) int source_fd = source.fd;
-
     if (st == OXV_OK && k->options.require_sandbox && !oxv_sandbox_is_complete(&k->sandbox)) {
         st = oxv_fail(err, OXV_E_DENIED, "the sandbox is incomplete: %s (--require-sandbox)",
                       k->sandbox.detail);
@@ -273,8 +301,9 @@ oxv_keeper_start(struct oxv_keeper *k, struct oxv_err *err)
     if (st == OXV_OK) {
         oxv_token_pins_load(k->tokens->pins, k->dir_fd);
         oxv_tokens_adopt(k);
-        st = unseal(k, source.kind, oxv_fd_take(&source_fd), err);
+        st = unseal(k, &source, err);
     }
+    oxv_closep(&source.fd);
     return st != OXV_OK ? st : oxv_keeper_publish(k, err);
 }
 

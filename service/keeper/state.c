@@ -94,7 +94,9 @@ oxv_state_note_failure(struct oxv_keeper *k, const struct oxv_entry *entry, enum
 
     failed.type = OXV_ENTRY_VAULT_UNSEAL;
     failed.outcome = OXV_OUTCOME_FAILED;
-    failed.code = oxv_view_text(status == OXV_E_LOCKED ? "wrong_seal" : "internal");
+    failed.code = oxv_view_text(status == OXV_E_LOCKED  ? "wrong_seal"
+                                : status == OXV_E_TOKEN ? "token_unavailable"
+                                                        : "internal");
     failed.happened_us = k->now_us;
     (void)oxv_event(k, &failed, NULL); /* it says on stderr itself that it failed */
 }
@@ -126,6 +128,9 @@ oxv_state_lock(struct oxv_keeper *k)
 {
     struct oxv_err err = { 0 };
 
+    if (k->tokens != NULL) {
+        k->tokens->start.is_wanted = false; /* it stays locked, also when a token is back */
+    }
     oxv_tokens_lock(k);
     oxv_import_drop(k);
     oxv_audit_forget(k);

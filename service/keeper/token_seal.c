@@ -1,9 +1,16 @@
 #include "service/keeper/token_seal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/io.h"
 #include "base/text.h"
+#include "service/keeper/publish.h"
 #include "service/keeper/state.h"
+
+#define REPLACED_START_US 3000000u /* callers wait at the doors meanwhile */
+#define RETRY_MIN_US      500000u
+#define RETRY_MAX_US      15000000u
 
 /* One search for a seal that opens. */
 struct search {
@@ -13,6 +20,7 @@ struct search {
     struct oxv_secret *pin;
     bool is_asked;
     bool proves;
+    bool is_away;
     oxv_seal_value_fn done;
     void *ctx;
     struct oxv_err err;
@@ -47,6 +55,9 @@ finish(struct oxv_keeper *k, struct search *s, struct oxv_secret *value)
         s->helper->users--;
     }
     oxv_secret_freep(&s->pin);
+    if (s->ctx == &k->tokens->start) {
+        k->tokens->start.is_away = s->is_away;
+    }
     s->done(k, s->ctx, value, s->at, &s->err);
     free(s);
 }
@@ -57,6 +68,8 @@ static void try_next(struct oxv_keeper *k, struct search *s);
 static void
 note(struct search *s, const struct oxv_err *err)
 {
+    s->is_away = s->is_away || err->status == OXV_E_TOKEN || err->status == OXV_E_BUSY ||
+                 err->status == OXV_E_CONFLICT;
     if (s->err.status != OXV_E_LOCKED) {
         s->err = *err;
     }
@@ -206,28 +219,123 @@ start_done(struct oxv_keeper *k, void *ctx, struct oxv_secret *value, uint64_t s
     start->err = *err;
 }
 
+static void
+begin_search(struct oxv_keeper *k)
+{
+    struct oxv_token_start *start = &k->tokens->start;
+
+    start->is_done = false;
+    start->is_trying = true;
+    oxv_seal_value(k, 0, (struct oxv_token_wish){ 0 }, start_done, start);
+}
+
+/* Opens the vault by what the search found. *is_found says whether it found anything. */
+static enum oxv_status
+take_found(struct oxv_keeper *k, const char *reason, bool *is_found, struct oxv_err *err)
+{
+    struct oxv_token_start *start = &k->tokens->start;
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *value = oxv_secret_take(&start->value);
+    struct oxv_seal_input input = { .kind = OXV_SEAL_TOKEN, .token_value = value };
+    struct oxv_entry entry = { .reason = oxv_view_text(reason) };
+
+    start->is_trying = false;
+    *is_found = value != NULL;
+    if (value == NULL) {
+        *err = start->err;
+        return start->err.status;
+    }
+    return oxv_state_unseal(k, &input, start->seal_id, &entry, err);
+}
+
 enum oxv_status
 oxv_token_unseal_at_start(struct oxv_keeper *k, struct oxv_err *err)
 {
     struct oxv_token_start *start = &k->tokens->start;
     struct oxv_entry entry = { .reason = oxv_view_text("at start") };
+    bool is_found = false;
 
-    oxv_seal_value(k, 0, (struct oxv_token_wish){ 0 }, start_done, start);
-    enum oxv_status st = oxv_tokens_pump(k, &start->is_done, OXV_TOKEN_START_US, err);
+    begin_search(k);
+    enum oxv_status st =
+        oxv_tokens_pump(k, &start->is_done,
+                        k->options.replaces ? REPLACED_START_US : OXV_TOKEN_START_US, err);
 
-    if (st == OXV_OK && start->value == NULL) {
-        *err = start->err;
-        st = start->err.status;
-    } else if (st == OXV_OK) {
-        OXV_AUTO(oxv_secret_freep) struct oxv_secret *value = oxv_secret_take(&start->value);
-        struct oxv_seal_input input = { .kind = OXV_SEAL_TOKEN, .token_value = value };
-
-        st = oxv_state_unseal(k, &input, start->seal_id, &entry, err);
+    if (st == OXV_OK) {
+        st = take_found(k, "at start", &is_found, err);
     }
     if (st != OXV_OK) {
         oxv_state_note_failure(k, &entry, st);
     }
+    start->is_wanted = k->options.replaces && st != OXV_OK && st != OXV_E_IO && !is_found;
     return st;
+}
+
+/* A process that has lost its token may never find it again: the next search has a new one. */
+static void
+end_lost_helpers(struct oxv_keeper *k)
+{
+    for (size_t i = 0; i < OXV_HELPERS_MAX; i++) {
+        struct oxv_helper *h = k->tokens->items[i];
+
+        if (h != NULL && h->seal_id != 0 && h->users == 0 && h->phase == OXV_HELPER_TROUBLED &&
+            h->trouble == OXV_TOKEN_ABSENT && h->process.channel != NULL) {
+            oxv_helper_end(k, h, OXV_CALL_LOST);
+            h->is_opened = false;
+            h->phase = OXV_HELPER_DOWN;
+        }
+    }
+}
+
+static void
+search_failed(struct oxv_keeper *k)
+{
+    struct oxv_token_start *start = &k->tokens->start;
+
+    /* A PIN that is missing or refused stays so until a person does something about it. */
+    start->is_wanted = start->is_away;
+    start->back_off_us = start->back_off_us == 0 ? RETRY_MIN_US : 2 * start->back_off_us;
+    start->back_off_us = start->back_off_us < RETRY_MAX_US ? start->back_off_us : RETRY_MAX_US;
+    start->retry_at_us = oxv_clock_boot_us() + start->back_off_us;
+}
+
+static void
+end_search(struct oxv_keeper *k)
+{
+    struct oxv_token_start *start = &k->tokens->start;
+    struct oxv_entry entry = { .reason = oxv_view_text("its token is back") };
+    struct oxv_err err = { 0 };
+    bool is_found = false;
+    enum oxv_status st = take_found(k, "its token is back", &is_found, &err);
+
+    if (!is_found) {
+        search_failed(k);
+        return;
+    }
+    start->is_wanted = false;
+    if (st == OXV_OK) {
+        oxv_state_tell(k, OXV_MSG_STATE);
+        st = oxv_keeper_publish(k, &err);
+    } else {
+        oxv_state_note_failure(k, &entry, st);
+    }
+    if (st != OXV_OK) {
+        (void)fprintf(stderr, "oxvault-keeper: %s\n", err.text);
+    }
+}
+
+void
+oxv_token_seal_work(struct oxv_keeper *k)
+{
+    struct oxv_token_start *start = &k->tokens->start;
+
+    if (!start->is_wanted || oxv_keeper_is_open(k) || k->has_to_stop_answering) {
+        start->is_wanted = false;
+        oxv_secret_freep(&start->value); /* of a search that nobody waits for any more */
+    } else if (start->is_trying && start->is_done && k->is_published) {
+        end_search(k);
+    } else if (!start->is_trying && oxv_clock_boot_us() >= start->retry_at_us) {
+        end_lost_helpers(k);
+        begin_search(k);
+    }
 }
 
 /* One seal in the making. */

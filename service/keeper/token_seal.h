@@ -21,11 +21,15 @@ void oxv_seal_value(struct oxv_keeper *k, uint64_t seal_id, struct oxv_token_wis
 bool oxv_token_seals_exist(const struct oxv_keeper *k);
 
 /*
- * Opens the vault by a token, before the doors open.
+ * Opens the vault by a token, before the doors open. A keeper that replaces another waits for a
+ * short while only; where tokens->start.is_wanted then, it is tried further.
  *   OXV_E_LOCKED  the PIN is wrong, was refused before, or is missing
  *   OXV_E_TOKEN   the token is not there
  */
 OXV_MUST_USE enum oxv_status oxv_token_unseal_at_start(struct oxv_keeper *k, struct oxv_err *err);
+/* Once a turn: a keeper that replaced another, and did not find its token, opens the vault when
+ * that is back. */
+void oxv_token_seal_work(struct oxv_keeper *k);
 
 /* How a seal is to be made, as oxv_msg_helper_seal has it; and what was made. */
 struct oxv_token_sealed {

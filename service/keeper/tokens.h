@@ -83,6 +83,7 @@ struct oxv_helper {
     struct oxv_token_keys *keys; /* NULL: none was wanted yet */
     uint64_t loaded_after;       /* eager loading is past this connection id; UINT64_MAX: done */
     size_t loads;                /* under way */
+    uint64_t load_again_us;      /* boot clock: for what the token had no time; 0: nothing */
     struct oxv_job_pool jobs;
     uint64_t jobs_check_us; /* no job is due before */
 
@@ -91,8 +92,13 @@ struct oxv_helper {
     uint64_t restarts;
 };
 
-/* The unsealing by a token at the start. */
+/* The unsealing by a token at the start; a keeper that replaces another goes on with it. */
 struct oxv_token_start {
+    bool is_wanted;       /* the vault is to open by itself when the token is back */
+    bool is_trying;       /* a search is under way, or its end was not looked at */
+    bool is_away;         /* a token that may come back was missing in the last search */
+    uint64_t retry_at_us; /* boot clock */
+    uint64_t back_off_us;
     bool is_done;
     struct oxv_secret *value; /* NULL: none, see err */
     uint64_t seal_id;

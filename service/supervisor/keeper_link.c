@@ -147,7 +147,8 @@ send_start(struct oxv_supervisor *s, struct oxv_source_given *given, struct oxv_
                                          .audit_gid_plus1 = s->identity.audit_gid_plus1,
                                          .single_uid = s->identity.single_uid,
                                          .userns_allowed = s->identity.userns,
-                                         .source_path = oxv_view_text(given->path) };
+                                         .source_path = oxv_view_text(given->path),
+                                         .replaces = s->was_ready };
     uint8_t buffer[START_MAX_BYTES];
     struct oxv_writer w = oxv_writer(buffer, sizeof buffer);
     struct oxv_view payload;

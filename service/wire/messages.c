@@ -197,6 +197,7 @@ static const struct oxv_field start_fields[] = {
     U64(oxv_msg_start, single_uid, 7, FLAG_MAX),
     U64(oxv_msg_start, userns_allowed, 8, FLAG_MAX),
     STRING(oxv_msg_start, source_path, 9, 4096),
+    U64(oxv_msg_start, replaces, 10, FLAG_MAX),
 };
 SHAPE(start);
 

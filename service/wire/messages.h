@@ -257,6 +257,7 @@ struct oxv_msg_start {
     uint64_t single_uid;         /* --users none, or not root: all processes share one uid */
     uint64_t userns_allowed;     /* --allow-userns, and it mattered */
     struct oxv_view source_path; /* for messages: where the passphrase came from */
+    uint64_t replaces;           /* the service was ready: this keeper comes up, at worst sealed */
 };
 
 /* A source of a PIN. Only the keeper reads it. */

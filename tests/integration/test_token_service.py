@@ -239,6 +239,86 @@ def test_without_its_token_the_service_does_not_start_and_says_why(make_token_se
     assert service.stop() == 0
 
 
+# ---- a keeper that is replaced while the vault does not open ----
+
+
+def replace_keeper(service):
+    """Kills it; the new one has said that it is up, sealed, and on stderr once what to run."""
+    said = service.stderr.count("oxvault unseal")
+    service.close_doors()
+    os.kill(service.keeper_pid, signal.SIGKILL)
+    wait_until(lambda: "the new keeper is up, sealed" in service.stderr, 10, "a keeper that is up")
+    assert service.stderr.count("oxvault unseal") == said + 1
+    answer = service.sign_oauth1(EMPLOYEE_URL, connection="acme")
+    assert (answer.status, answer.code) == (503, "sealed")
+    assert "sealed" in service.oxvault("health", check=False).stdout
+
+
+def is_open(service):
+    return service.sign_oauth1(EMPLOYEE_URL, connection="acme").status == 200
+
+
+def test_a_replaced_keeper_opens_the_vault_when_its_token_is_back(make_token_service):
+    service = up(make_token_service())
+    service.add_connection("acme")
+    service.add_caller()
+    service.add_grant("order-exchange", "acme")
+    assert is_open(service)
+    service.token.move_away()
+    replace_keeper(service)
+    service.token.move_back()
+    wait_until(lambda: is_open(service), BACK_SECONDS, "the token's return")
+    entries = [e for e in service.log_entries() if e["type"] == "vault.unseal"]
+    assert [e.get("code") for e in entries[-2:]] == ["token_unavailable", None]
+    assert entries[-1]["reason"] == "its token is back"
+    assert service.stderr.count("the vault is sealed until the token is back") == 1
+    service.oxvault("lock")  # and what a person locks stays so
+    service.token.move_away()
+    service.token.move_back()
+    assert service.sign_oauth1(EMPLOYEE_URL, connection="acme").code == "sealed"
+    assert service.stop() == 0
+
+
+@pytest.mark.parametrize("content", ["4321", "", "\n", "12\x0034", "1" * 300])
+def test_a_replaced_keeper_whose_pin_was_changed_is_sealed_and_opens_by_the_right_one(
+    make_token_service, content
+):
+    service = furnish(up(make_token_service()))
+    pin = service.pin_file.read_text()
+    service.pin_file.write_text(content)
+    replace_keeper(service)
+    service.pin_file.write_text(pin)
+    service.oxvault("unseal", "--pin-file", service.pin_file)
+    assert is_open(service)
+    assert service.stop() == 0
+
+
+@pytest.mark.parametrize("content", [b"k" * 32, b"", b"short"])
+def test_a_replaced_keeper_whose_key_file_was_changed_is_sealed(make_token_service, content):
+    service = furnish(up(make_token_service(seal="keyfile")))
+    key = service.secret_file.read_bytes()
+    service.secret_file.write_bytes(content)
+    replace_keeper(service)
+    service.secret_file.write_bytes(key)
+    service.oxvault("unseal", "--keyfile", service.secret_file)
+    assert is_open(service)
+    assert service.stop() == 0
+
+
+@pytest.mark.parametrize(("content", "reason"), [("", "the PIN is empty"), ("\n", "the PIN is empty"),
+                                                 ("12\x0034", "the PIN has a NUL")])
+def test_a_pin_file_without_a_pin_ends_the_first_start_with_the_reason(
+    make_token_service, content, reason
+):
+    service = make_token_service()
+    service.init()
+    service.pin_file.write_text(content)
+    with pytest.raises(StartFailed) as failed:
+        service.start()
+    assert failed.value.code == 4
+    assert failed.value.stderr == f"oxvaultd: {service.pin_file}: {reason}\n"
+
+
 # ---- a TPM ----
 
 

@@ -19,7 +19,7 @@ PUBLISH, READY, WANT_FRONTEND, REFUSE, STATE, FRONTEND_LOST, WANT_HELPER, HELPER
 START, PUBLISHED, FRONTEND, FRONTEND_FAILED, STOP, PIN, HELPER, HELPER_FAILED = range(224, 232)
 START_NUMBERS = {
     1: "source", 2: "memory_unlocked", 3: "require_sandbox", 4: "service_uid_plus1",
-    5: "admin_gid_plus1", 6: "audit_gid_plus1", 7: "single_uid", 8: "userns_allowed",
+    5: "admin_gid_plus1", 6: "audit_gid_plus1", 7: "single_uid", 8: "userns_allowed", 10: "replaces",
 }
 
 
