@@ -217,6 +217,16 @@ end_text(enum oxv_call_end end)
     return "";
 }
 
+/* One that comes too late, or that nobody may have any more, is a signature all the same. */
+static void
+wipe_mac(struct oxv_helper_process *p)
+{
+    if (p->has_mac && p->channel != NULL) {
+        oxv_channel_wipe_received(p->channel);
+    }
+    p->has_mac = false;
+}
+
 void
 oxv_helper_end(struct oxv_keeper *k, struct oxv_helper *h, enum oxv_call_end end)
 {
@@ -226,6 +236,7 @@ oxv_helper_end(struct oxv_keeper *k, struct oxv_helper *h, enum oxv_call_end end
                                       .text = oxv_view_text(end_text(end)) };
     struct oxv_msg_id lost = { .id = p->serial };
 
+    wipe_mac(p);
     if (p->channel != NULL) {
         /* A process that is just being started may still hold it, and events of it would come. */
         (void)epoll_ctl(k->epoll_fd, EPOLL_CTL_DEL, oxv_channel_fd(p->channel), NULL);
@@ -433,6 +444,7 @@ read_messages(struct oxv_keeper *k, struct oxv_helper *h)
 
         if (st == OXV_E_NOT_FOUND) {
             p->has_rest = false;
+            wipe_mac(p);
             continue;
         }
         if (st != OXV_OK) {
@@ -441,6 +453,7 @@ read_messages(struct oxv_keeper *k, struct oxv_helper *h)
         }
         bool is_secret = holds_secret(&message);
 
+        p->has_mac = p->has_mac || message.type == OXV_MSG_HELPER_MAC;
         take_message(k, h, &message);
         if (is_secret && p->channel != NULL) { /* what shares the datagram is lost with it */
             p->broken = p->broken != NULL || oxv_reader_at_end(&p->reader)

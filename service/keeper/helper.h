@@ -62,6 +62,7 @@ struct oxv_helper_process {
     struct oxv_channel *channel;
     struct oxv_reader reader;
     bool has_rest;
+    bool has_mac; /* in what was received last: wiped when all of it is taken */
     bool readable;
     bool wants_write;
     const char *broken; /* why it is to be ended; NULL: it is fine */

@@ -26,6 +26,7 @@ struct oxv_channel {
     struct datagram *first; /* oldest unsent; the last one is still being filled */
     struct datagram *last;
     struct datagram *spare; /* one kept, so that steady traffic allocates nothing */
+    size_t in_len; /* the most that was received since it was wiped */
     uint8_t in[OXV_WIRE_MAX_BYTES];
 };
 
@@ -337,6 +338,7 @@ oxv_channel_receive(struct oxv_channel *channel, struct oxv_view *datagram,
     }
     size_t count = take_fds(&message, fds);
 
+    channel->in_len = (size_t)n > channel->in_len ? (size_t)n : channel->in_len;
     if (n > 0 && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0) {
         *datagram = oxv_view(channel->in, (size_t)n);
         *fd_count = count;
@@ -351,5 +353,6 @@ oxv_channel_receive(struct oxv_channel *channel, struct oxv_view *datagram,
 void
 oxv_channel_wipe_received(struct oxv_channel *channel)
 {
-    oxv_wipe(channel->in, sizeof channel->in);
+    oxv_wipe(channel->in, channel->in_len);
+    channel->in_len = 0;
 }
