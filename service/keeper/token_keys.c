@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/io.h"
 #include "base/text.h"
 #include "service/keeper/answers.h"
 #include "service/keeper/events.h"
@@ -356,6 +357,7 @@ key_failed(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_key *key
 
     if (!is_of_key(loaded)) {
         key->state = OXV_KEY_UNLOADED;
+        h->load_again_us = k->now_boot_us + RETRY_SOON_US;
         return;
     }
     key->state = OXV_KEY_FAILED;
@@ -386,8 +388,7 @@ key_loaded(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
     struct oxv_token_key *key = ctx;
 
     h->loads--;
-    if (was_replaced(k,
-                     key)) { /* meanwhile: what came of it says nothing of the key there is now */
+    if (was_replaced(k, key)) { /* what came of it says nothing of the key there is now */
         if (loaded->trouble == OXV_TOKEN_FINE) {
             oxv_key_drop(k, h, loaded, oxv_view(NULL, 0));
         }
@@ -455,12 +456,23 @@ oxv_token_key_set(struct oxv_keeper *k, struct oxv_helper *h, uint64_t connectio
     }
 }
 
+/* A fresh start mends no key that the token cannot use, and the try could ask for the next one. */
+static bool
+waits_long(const struct oxv_token_key *key)
+{
+    return key->state == OXV_KEY_FAILED &&
+           key->retry_at_us > oxv_clock_boot_us() + RETRY_SOON_US;
+}
+
 void
 oxv_token_keys_unload(struct oxv_helper *h, uint64_t but_generation)
 {
     for (size_t i = 0; h->keys != NULL && i < h->keys->count; i++) {
         struct oxv_token_key *key = h->keys->items[i];
 
+        if (but_generation != 0 && waits_long(key)) {
+            continue;
+        }
         if (key->state == OXV_KEY_FAILED ||
             (key->state == OXV_KEY_LOADED && key->generation != but_generation)) {
             key->state = OXV_KEY_UNLOADED;
@@ -492,14 +504,32 @@ next_unloaded(struct oxv_keeper *k, struct oxv_helper *h)
     return NULL;
 }
 
+static bool
+may_load(const struct oxv_keeper *k, const struct oxv_helper *h)
+{
+    return h->row_id != 0 && h->phase == OXV_HELPER_READY && h->loads < LOADS_MAX &&
+           oxv_keeper_is_open(k) && oxv_answers_have_room(k);
+}
+
+uint64_t
+oxv_token_keys_next_us(const struct oxv_keeper *k, const struct oxv_helper *h)
+{
+    if (!may_load(k, h)) {
+        return UINT64_MAX;
+    }
+    return h->loaded_after != UINT64_MAX ? 0
+           : h->load_again_us != 0       ? h->load_again_us
+                                         : UINT64_MAX;
+}
+
 void
 oxv_token_keys_load_all(struct oxv_keeper *k, struct oxv_helper *h)
 {
-    if (h->row_id == 0) {
-        return;
+    if (h->load_again_us != 0 && oxv_clock_boot_us() >= h->load_again_us) {
+        h->load_again_us = 0;
+        h->loaded_after = 0;
     }
-    while (h->phase == OXV_HELPER_READY && h->loaded_after != UINT64_MAX && h->loads < LOADS_MAX &&
-           oxv_keeper_is_open(k) && oxv_answers_have_room(k)) {
+    while (h->loaded_after != UINT64_MAX && may_load(k, h)) {
         struct oxv_token_key *key = next_unloaded(k, h);
 
         if (key == NULL) {

@@ -77,6 +77,8 @@ void oxv_token_key_set(struct oxv_keeper *k, struct oxv_helper *h, uint64_t conn
 void oxv_token_keys_unload(struct oxv_helper *h, uint64_t but_generation);
 /* Loads the keys of this token's connections, a few at a time. Call once a turn. */
 void oxv_token_keys_load_all(struct oxv_keeper *k, struct oxv_helper *h);
+/* Boot-clock time at which there is more to load; 0: now. */
+uint64_t oxv_token_keys_next_us(const struct oxv_keeper *k, const struct oxv_helper *h);
 void oxv_token_keys_free(struct oxv_helper *h);
 
 #endif

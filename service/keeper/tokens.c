@@ -275,7 +275,10 @@ oxv_tokens_next_us(const struct oxv_keeper *k)
         }
         uint64_t of_process = oxv_helper_next_us(k, h);
 
+        uint64_t of_keys = oxv_token_keys_next_us(k, h);
+
         next_us = of_process < next_us ? of_process : next_us;
+        next_us = of_keys < next_us ? of_keys : next_us;
         if (h->retry_at_us != 0 && h->retry_at_us < next_us) {
             next_us = h->retry_at_us;
         }
