@@ -38,7 +38,8 @@ read_control(struct oxv_keeper *k)
         bool ok = oxv_wire_begin(datagram, &r);
 
         while (ok && (st = oxv_wire_next(&r, &message)) == OXV_OK) {
-            ok = oxv_tokens_take_control(k, &message, fds, fd_count);
+            k->stopping = k->stopping || message.type == OXV_MSG_STOP;
+            ok = !k->stopping && oxv_tokens_take_control(k, &message, fds, fd_count);
         }
         for (size_t i = 0; i < fd_count; i++) {
             oxv_closep(&fds[i]);
@@ -100,7 +101,8 @@ oxv_tokens_pump(struct oxv_keeper *k, const bool *is_done, uint64_t timeout_us, 
             return oxv_fail(err, OXV_E_TOKEN, "the token did not answer in time");
         }
         if (!read_control(k)) {
-            return oxv_fail(err, OXV_E_IO, "the supervisor is gone");
+            return oxv_fail(err, OXV_E_IO,
+                            k->stopping ? "the service is stopped" : "the supervisor is gone");
         }
         oxv_tokens_work(k);
         if (*is_done) {
