@@ -12,6 +12,7 @@
 struct attempt {
     const struct oxv_secret *pin;
     bool again;
+    struct oxv_p11_refused_pin if_refused; /* made before the try: then it must not fail */
     bool is_automatic; /* after the token was away: nobody stands at a PIN pad */
 };
 
@@ -82,14 +83,8 @@ static enum oxv_token_trouble
 pin_was_refused(struct oxv_p11_token *token, const struct attempt *attempt, CK_RV rv,
                 struct oxv_p11_fault *fault)
 {
-    struct oxv_p11_refused_pin refused = { 0 };
-    char uri[OXV_TOKEN_URI_MAX_BYTES + 1];
-
-    if (rv == CKR_PIN_INCORRECT && attempt->pin != NULL) {
-        (void)oxv_p11_uri_of(&token->info, uri);
-        if (oxv_p11_refused_pin_make(attempt->pin, uri, &refused) == OXV_OK) {
-            oxv_p11_show_refused(token, &refused);
-        }
+    if (attempt->if_refused.is_set) {
+        oxv_p11_show_refused(token, &attempt->if_refused);
     }
     oxv_secret_free(token->pin);
     token->pin = NULL;
@@ -116,6 +111,7 @@ take_result(struct oxv_p11_token *token, const struct attempt *attempt, CK_RV rv
             attempt->pin == NULL ? NULL : oxv_secret_copy(oxv_secret_view(attempt->pin));
 
         oxv_secret_free(token->pin);
+        token->if_refused = attempt->if_refused; /* the slow hash is made once for a PIN */
         token->pin = kept; /* without memory for it the next login asks for it */
         token->is_logged_in = true;
         token->failed_login_us = 0;
@@ -136,9 +132,20 @@ take_result(struct oxv_p11_token *token, const struct attempt *attempt, CK_RV rv
     return oxv_p11_fault(fault, OXV_TOKEN_ABSENT, rv, "%s", "C_Login failed, but not for the PIN");
 }
 
+/* What is remembered of the PIN where it is refused, whatever the code: it is not tried again. */
+static bool
+prepare_memory(const struct oxv_p11_token *token, struct attempt *attempt)
+{
+    char uri[OXV_TOKEN_URI_MAX_BYTES + 1];
+
+    (void)oxv_p11_uri_of(&token->info, uri);
+    return attempt->if_refused.is_set ||
+           oxv_p11_refused_pin_make(attempt->pin, uri, &attempt->if_refused) == OXV_OK;
+}
+
 /* Under the write lock, the token open. At most one C_Login. */
 static enum oxv_token_trouble
-login(struct oxv_p11_token *token, const struct attempt *attempt, struct oxv_p11_fault *fault)
+login(struct oxv_p11_token *token, struct attempt *attempt, struct oxv_p11_fault *fault)
 {
     CK_RV rv = oxv_p11_refresh_info(token);
 
@@ -155,6 +162,10 @@ login(struct oxv_p11_token *token, const struct attempt *attempt, struct oxv_p11
     if (t != OXV_TOKEN_FINE) {
         return t;
     }
+    if (!pin_pad && !prepare_memory(token, attempt)) {
+        return oxv_p11_fault(fault, OXV_TOKEN_BUSY, CKR_HOST_MEMORY,
+                             "no memory for Argon2id: a refusal could not be remembered");
+    }
     /* NULL only for a PIN pad: opencryptoki counts it as a wrong PIN. */
     rv = pin_pad ? token->calls->C_Login(token->anchor, CKU_USER, NULL, 0)
                  : token->calls->C_Login(token->anchor, CKU_USER,
@@ -166,7 +177,9 @@ login(struct oxv_p11_token *token, const struct attempt *attempt, struct oxv_p11
 enum oxv_token_trouble
 oxv_p11_login_again(struct oxv_p11_token *token, struct oxv_p11_fault *fault)
 {
-    struct attempt attempt = { .pin = token->pin, .is_automatic = true };
+    struct attempt attempt = { .pin = token->pin,
+                               .if_refused = token->if_refused,
+                               .is_automatic = true };
 
     return token->is_logged_in ? OXV_TOKEN_FINE : login(token, &attempt, fault);
 }
@@ -203,8 +216,7 @@ recover_for(struct oxv_p11_token *token, const struct attempt *attempt, struct o
 }
 
 static enum oxv_token_trouble
-login_locked(struct oxv_p11_token *token, const struct attempt *attempt,
-             struct oxv_p11_fault *fault)
+login_locked(struct oxv_p11_token *token, struct attempt *attempt, struct oxv_p11_fault *fault)
 {
     if (token->is_logged_in) {
         return compare_with_kept(token, attempt->pin, fault);

@@ -1,6 +1,7 @@
 #include "pkcs11/module.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@ struct oxv_p11_module {
     CK_FUNCTION_LIST *calls;
     pid_t owner;
     bool is_started;
+    bool is_stuck; /* it would not be finalized */
     struct oxv_p11_module_file file;
 };
 
@@ -95,6 +97,11 @@ oxv_p11_module_start(struct oxv_p11_module *module)
     }
     CK_RV rv = module->calls->C_Initialize(&args);
 
+    if (rv == CKR_CRYPTOKI_ALREADY_INITIALIZED && module->is_stuck) {
+        (void)fprintf(stderr, "the module %s cannot be finalized: only a new process helps\n",
+                      module->file.path);
+        _exit(1); /* the keeper starts one; in this process the token is absent for ever */
+    }
     module->is_started = rv == CKR_OK;
     return rv;
 }
@@ -103,7 +110,7 @@ void
 oxv_p11_module_stop(struct oxv_p11_module *module)
 {
     if (module->is_started && oxv_p11_module_is_ours(module)) {
-        (void)module->calls->C_Finalize(NULL);
+        module->is_stuck = module->calls->C_Finalize(NULL) != CKR_OK;
         module->is_started = false;
     }
 }

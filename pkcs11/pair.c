@@ -379,6 +379,11 @@ examine(struct oxv_p11_op *op, const struct pairing *c, struct oxv_view id,
     if (oxv_p11_public_type(public_key) != CKK_RSA) {
         return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK, "the pair is not RSA");
     }
+    if (oxv_p11_public_bits(public_key) < OXV_P11_RSA_BITS) {
+        return oxv_p11_fault(fault, OXV_TOKEN_UNFIT, CKR_OK,
+                             "the pair has %zu bits, and needs %u at least",
+                             oxv_p11_public_bits(public_key), OXV_P11_RSA_BITS);
+    }
     struct proof p = { .private_key = private_key, .public_key = public_key };
 
     t = check_pair(op, private_key, fault);

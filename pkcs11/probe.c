@@ -52,6 +52,17 @@ add_note(struct oxv_p11_probe *out, const char *text)
     }
 }
 
+static bool
+has_note(const struct oxv_p11_probe *out, const char *text)
+{
+    for (size_t i = 0; i < out->note_count; i++) {
+        if (strcmp(out->notes[i], text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A key for the time of the probe, or one that is there. */
 static enum oxv_token_trouble
 get_key(struct oxv_p11_op *op, struct probing *p, enum oxv_p11_seal_key_kind kind,
@@ -76,6 +87,20 @@ get_key(struct oxv_p11_op *op, struct probing *p, enum oxv_p11_seal_key_kind kin
     return made.trouble;
 }
 
+static void
+note_short_key(struct oxv_p11_probe *out, const struct oxv_p11_seal_key *key)
+{
+    char text[OXV_P11_REASON_BYTES];
+
+    if (key->public_key != NULL && oxv_p11_public_type(key->public_key) == CKK_RSA &&
+        oxv_p11_public_bits(key->public_key) < OXV_P11_RSA_BITS &&
+        oxv_format(text, sizeof text, "Its RSA key has %zu bits: for a seal %u are better.",
+                   oxv_p11_public_bits(key->public_key), OXV_P11_RSA_BITS) == OXV_OK &&
+        !has_note(out, text)) {
+        add_note(out, text);
+    }
+}
+
 static enum oxv_token_trouble
 try_step(struct oxv_p11_op *op, struct probing *p, const struct oxv_p11_step_ops *ops,
          struct oxv_p11_fault *fault)
@@ -92,6 +117,9 @@ try_step(struct oxv_p11_op *op, struct probing *p, const struct oxv_p11_step_ops
     t = oxv_p11_op_renew(op, fault);
     if (t == OXV_TOKEN_FINE) {
         t = oxv_p11_step_prove(op, &step, fault);
+    }
+    if (t == OXV_TOKEN_FINE) {
+        note_short_key(p->out, &step.key);
     }
     oxv_p11_seal_key_destroy(&p->owner, &step.key);
     oxv_p11_seal_key_done(&step.key);

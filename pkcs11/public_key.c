@@ -225,6 +225,12 @@ oxv_p11_public_read(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_v
     return OXV_TOKEN_FINE;
 }
 
+size_t
+oxv_p11_public_bits(const struct oxv_p11_public *key)
+{
+    return (size_t)EVP_PKEY_get_bits(key->pkey);
+}
+
 static bool
 set_padding(EVP_PKEY_CTX *ctx, enum oxv_token_oaep oaep)
 {

@@ -25,8 +25,13 @@ OXV_MUST_USE enum oxv_token_trouble oxv_p11_public_read(struct oxv_p11_op *op,
 /* NULL is fine. */
 void oxv_p11_public_free(struct oxv_p11_public *key);
 
+/* What we make has so many; an older key with less may seal, which a probe tells. */
+#define OXV_P11_RSA_BITS 3072u
+
 /* CKK_RSA or CKK_EC. */
 CK_KEY_TYPE oxv_p11_public_type(const struct oxv_p11_public *key);
+/* Of the modulus, or of the curve. */
+size_t oxv_p11_public_bits(const struct oxv_p11_public *key);
 /* SubjectPublicKeyInfo, DER; borrowed. */
 struct oxv_view oxv_p11_public_der(const struct oxv_p11_public *key);
 /* SHA-256 of the DER. */

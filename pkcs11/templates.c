@@ -1,8 +1,9 @@
 #include "pkcs11/templates.h"
 
+#include "pkcs11/public_key.h"
+
 #include "base/status.h"
 
-#define RSA_BITS  3072u
 #define AES_BYTES 32u
 
 static const CK_BBOOL yes = CK_TRUE;
@@ -133,7 +134,7 @@ oxv_p11_template_public(struct oxv_p11_template *t, const struct oxv_p11_identit
         oxv_p11_template_bytes(t, CKA_EC_PARAMS, oxv_view(p256, sizeof p256));
         return;
     }
-    oxv_p11_template_number(t, CKA_MODULUS_BITS, RSA_BITS);
+    oxv_p11_template_number(t, CKA_MODULUS_BITS, OXV_P11_RSA_BITS);
     oxv_p11_template_bytes(t, CKA_PUBLIC_EXPONENT, oxv_view(exponent, sizeof exponent));
 }
 

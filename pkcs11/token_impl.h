@@ -49,8 +49,9 @@ struct oxv_p11_token {
     CK_SLOT_ID slot;
     CK_SESSION_HANDLE anchor; /* keeps the login, does nothing else */
     CK_TOKEN_INFO info;
-    struct oxv_secret *pin;   /* after a login that worked */
-    uint64_t failed_login_us; /* 0: none */
+    struct oxv_secret *pin;                /* after a login that worked */
+    struct oxv_p11_refused_pin if_refused; /* of that PIN; see login.c */
+    uint64_t failed_login_us;              /* 0: none */
     struct oxv_p11_pool pool;
 
     pthread_mutex_t objects;

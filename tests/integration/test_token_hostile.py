@@ -6,10 +6,12 @@ does, there is no wrong MAC, no key made or left, no second C_Login, and no cras
 import contextlib
 import hashlib
 import hmac
+import json
 import os
 import secrets
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -339,7 +341,8 @@ def test_a_credential_error_is_final(start, token, code, word):
     before = token.calls("C_Login")
     trouble = refused(helper.login, token.pin)
     assert trouble.word == word and trouble.ckr == code
-    assert ("refused_hash" in trouble.fields) == (code == 0xA0)
+    assert "refused_hash" in trouble.fields, "whatever the code was"
+    assert refused(helper.login, token.pin).word == "pin"
     assert token.calls("C_Login") == before + 1
     assert refused(helper.seal, generate=1).word == "pin"
     assert token.calls("C_Login") == before + 1
@@ -450,6 +453,19 @@ def test_a_refusal_to_unseal_has_one_form(start, token):
     padded = refused(helper.unseal, sealed)
     assert length.word == padded.word == "data"
     assert length.fields == padded.fields
+
+
+def test_a_module_that_cannot_be_finalized_ends_the_process(build, token):
+    helper = Helper(build, token.env)
+    helper.open(token.module, token.uri)
+    helper.login(token.pin)
+    _, _, key = new_key(helper)
+    assert helper.sign(key, b"x")
+    token.script("C_Finalize return 5", "C_SignInit return 0x30 0 1")
+    helper.ask_sign(key, b"x")
+    assert helper.process.wait(20) == 1
+    assert b"cannot be finalized" in helper.process.stderr.read()
+    helper.kill()
 
 
 # Tokens
@@ -741,6 +757,32 @@ def test_a_failure_that_is_not_about_the_blob_proves_no_authentication(
         assert refused(helper.seal, generate=1, mechanism=mechanism).word in ("unfit", "absent")
         token.script()
         wait_until(lambda: len(token.objects()) <= before + 2, what="the end of what was made")
+
+
+def test_a_short_rsa_key_seals_and_the_probe_says_so(build, start, token):
+    ident = secrets.token_bytes(16)
+    subprocess.run(
+        ["pkcs11-tool", "--module", "/usr/lib/softhsm/libsofthsm2.so", "--token-label", token.label,
+         "--login", "--pin", token.pin, "--keypairgen", "--key-type", "rsa:2048", "--id",
+         ident.hex(), "--usage-decrypt"],
+        env={**os.environ, **token.env}, check=True, capture_output=True,
+    )
+    helper = start()
+    sealed = helper.seal(key_id=ident, mechanism="rsa-oaep-sha1")
+    assert helper.unseal(sealed) == sealed["value"]
+    trouble = refused(helper.pair, ident)
+    assert trouble.word == "unfit" and "2048 bits" in trouble.text
+    token.script("C_GenerateKeyPair return 0x54")
+    reader, writer = os.pipe()
+    os.write(writer, token.pin.encode())
+    os.close(writer)
+    done = subprocess.run(
+        [build.libexec / "oxvault-token", "--probe", "--module", token.module, "--uri", token.uri,
+         "--pin-fd", str(reader)], pass_fds=[reader], text=True, capture_output=True, check=True,
+        env={"PATH": os.environ["PATH"], **token.env},
+    )
+    os.close(reader)
+    assert any("2048 bits" in note for note in json.loads(done.stdout)["notes"]), done.stdout
 
 
 # Ends
