@@ -7,10 +7,15 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/ioprio.h>
+#include <linux/sockios.h>
 
 #include "base/io.h"
 #include "base/text.h"
@@ -26,6 +31,97 @@ vfork_itself(const struct oxv_scene *scene)
         _exit(0);
     }
     return pid;
+}
+
+/* The kernel signals whoever owns a descriptor: by fcntl() this is tried in attempts.c. */
+static long
+own_by_fiosetown(const struct oxv_scene *scene)
+{
+    int owner = scene->parent;
+
+    return ioctl(scene->pair[0], FIOSETOWN, &owner);
+}
+
+static long
+own_by_siocspgrp(const struct oxv_scene *scene)
+{
+    int owner = scene->parent;
+
+    return ioctl(scene->pair[0], SIOCSPGRP, &owner);
+}
+
+static long
+choose_signal(const struct oxv_scene *scene)
+{
+    return fcntl(scene->pair[0], F_SETSIG, SIGKILL);
+}
+
+/* Slowing others down makes their answers late, and who is late is killed. */
+static long
+slow_parent(const struct oxv_scene *scene)
+{
+    return setpriority(PRIO_PROCESS, (id_t)scene->parent, 19);
+}
+
+static long
+slow_user(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return setpriority(PRIO_USER, 0, 19);
+}
+
+static long
+slow_disk_of_parent(const struct oxv_scene *scene)
+{
+    return syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, scene->parent,
+                   IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+}
+
+static long
+slow_disk_of_user(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return syscall(SYS_ioprio_set, IOPRIO_WHO_USER, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+}
+
+static long
+schedule_parent(const struct oxv_scene *scene)
+{
+    const struct sched_param parameters = { 0 };
+
+    return sched_setscheduler(scene->parent, SCHED_IDLE, &parameters);
+}
+
+static long
+set_parameters_of_parent(const struct oxv_scene *scene)
+{
+    const struct sched_param parameters = { 0 };
+
+    return sched_setparam(scene->parent, &parameters);
+}
+
+static long
+set_attributes_of_parent(const struct oxv_scene *scene)
+{
+    return syscall(SYS_sched_setattr, scene->parent, NULL, 0);
+}
+
+static long
+bind_parent(const struct oxv_scene *scene)
+{
+    cpu_set_t first;
+
+    CPU_ZERO(&first);
+    CPU_SET(0, &first);
+    return sched_setaffinity(scene->parent, sizeof first, &first);
+}
+
+/* A module may do so with its own threads. */
+static long
+slow_own_thread(const struct oxv_scene *scene)
+{
+    (void)scene;
+    return setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0));
 }
 
 /* Character device 0:0 is a whiteout, which needs no privilege. */
@@ -107,6 +203,18 @@ move_between_directories(const struct oxv_scene *scene)
 
 static const struct oxv_attempt token_attempts[] = {
     TOKEN("vfork-itself", EPERM, vfork_itself),
+    TOKEN("own-by-fiosetown", EPERM, own_by_fiosetown),
+    TOKEN("own-by-siocspgrp", EPERM, own_by_siocspgrp),
+    TOKEN("choose-signal", EPERM, choose_signal),
+    TOKEN("slow-parent", EPERM, slow_parent),
+    TOKEN("slow-user", EPERM, slow_user),
+    TOKEN("slow-disk-of-parent", EPERM, slow_disk_of_parent),
+    TOKEN("slow-disk-of-user", EPERM, slow_disk_of_user),
+    TOKEN("schedule-parent", EPERM, schedule_parent),
+    TOKEN("set-parameters-of-parent", EPERM, set_parameters_of_parent),
+    TOKEN("set-attributes-of-parent", EPERM, set_attributes_of_parent),
+    TOKEN("bind-parent", EPERM, bind_parent),
+    TOKEN("slow-own-thread", WORKS, slow_own_thread),
     TOKEN("make-device-file", LANDLOCK, make_device_file),
     TOKEN("start-thread", WORKS, start_thread),
     TOKEN("load-code", WORKS, load_code),

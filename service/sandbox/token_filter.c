@@ -8,7 +8,11 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <linux/ioprio.h>
+#include <linux/sockios.h>
 
 #include "service/sandbox/filter.h"
 
@@ -70,8 +74,14 @@ static const struct refused told[] = {
     /* programs, and copies of this one; a thread is a clone too */
     CALL(execve), CALL(execveat), CALL(fork), CALL(vfork), WHERE(clone, 0, CLONE_THREAD, 0),
     /* signals to others: see refuse_signals() */
-    CALL(tkill), WHERE_IS(fcntl, 1, F_SETOWN), WHERE_IS(fcntl, 1, F_SETOWN_EX), CALL(pidfd_open),
-    UNLESS_IS(prlimit64, 0, 0),
+    CALL(tkill), WHERE_IS(fcntl, 1, F_SETOWN), WHERE_IS(fcntl, 1, F_SETOWN_EX),
+    WHERE_IS(fcntl, 1, F_SETSIG), WHERE_IS(ioctl, 1, FIOSETOWN), WHERE_IS(ioctl, 1, SIOCSPGRP),
+    CALL(pidfd_open), UNLESS_IS(prlimit64, 0, 0),
+    /* nobody is slowed down: 0 is the calling thread. A group or a user is always more than that */
+    UNLESS_IS(setpriority, 0, PRIO_PROCESS), UNLESS_IS(setpriority, 1, 0),
+    UNLESS_IS(ioprio_set, 0, IOPRIO_WHO_PROCESS), UNLESS_IS(ioprio_set, 1, 0),
+    UNLESS_IS(sched_setscheduler, 0, 0), UNLESS_IS(sched_setparam, 0, 0),
+    UNLESS_IS(sched_setattr, 0, 0), UNLESS_IS(sched_setaffinity, 0, 0),
     /* the kernel's key rings are shared by uid */
     CALL(keyctl), CALL(add_key), CALL(request_key),
     /* other users */

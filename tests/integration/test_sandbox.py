@@ -37,7 +37,10 @@ FORBIDDEN_TO_TOKEN = {
     "process_vm_readv", "process_vm_writev", "pidfd_getfd", "pidfd_send_signal", "keyctl", "add_key",
     "request_key", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "kexec_load",
     "init_module", "unshare", "setns", "mount", "umount2", "pivot_root", "move_mount", "setuid",
-    "setgroups", "capset", "seccomp", "swapon", "open_by_handle_at",
+    "setgroups", "capset", "seccomp", "swapon", "open_by_handle_at", "own-by-fiosetown",
+    "own-by-siocspgrp", "choose-signal", "slow-parent", "slow-user", "slow-disk-of-parent",
+    "slow-disk-of-user", "schedule-parent", "set-parameters-of-parent", "set-attributes-of-parent",
+    "bind-parent",
 }
 HARDENED = {
     "no-capability", "no-core-file", "private-umask", "no-new-privs", "not-dumpable",
@@ -100,7 +103,7 @@ def test_the_token_helper_is_shut_in_as_far_as_a_module_allows(build):
     assert answers["execute"] == "denied (seccomp)"
     assert answers["clone3"] == "denied (ENOSYS)"  # and so threads are made by clone()
     for work in ("start-thread", "load-code", "map-code", "make-tcp-socket", "make-unix-socket",
-                 "move-between-directories", "pass-descriptor", "signal-own"):
+                 "move-between-directories", "pass-descriptor", "signal-own", "slow-own-thread"):
         assert answers[work] == "works"
     assert "open-passwd" not in answers
     assert code == 0
@@ -115,7 +118,8 @@ def test_the_filter_in_use_ends_the_token_helper_at_the_attempt(build, attempt):
 
 
 @pytest.mark.parametrize("attempt", ["execute", "fork-itself", "vfork-itself", "signal-parent",
-                                     "keyctl", "setuid"])
+                                     "keyctl", "setuid", "own-by-fiosetown", "choose-signal",
+                                     "slow-user", "bind-parent"])
 def test_a_module_that_starts_a_program_is_told_no(build, attempt):
     code, answers, _ = probe(build, "token", attempt)
     assert answers[attempt] == "denied (EPERM)"
