@@ -315,13 +315,21 @@ login_hindrance(const struct oxv_keeper *k, const struct oxv_helper *h,
     return oxv_token_pins_hindrance(k->tokens->pins, oxv_view_text(h->uri));
 }
 
+/* Does the vault use this token already? One that is being made has no other. */
+static bool
+is_known(const struct oxv_keeper *k, const struct oxv_helper *h)
+{
+    return k->vault == NULL || h->row_id != 0 || h->seal_id != 0;
+}
+
 static void
 login(struct oxv_keeper *k, struct oxv_helper *h)
 {
     struct oxv_view uri = oxv_view_text(h->uri);
     const struct oxv_secret *pin =
-        h->typed_pin != NULL ? h->typed_pin
-                             : oxv_token_pins_find(k->tokens->pins, uri, oxv_view_text(h->label));
+        h->typed_pin != NULL
+            ? h->typed_pin
+            : oxv_token_pins_find(k->tokens->pins, uri, oxv_view_text(h->label), is_known(k, h));
     struct oxv_refused_pin refused = oxv_token_pins_refused(k->tokens->pins, uri);
     const char *hindrance = login_hindrance(k, h, pin);
 

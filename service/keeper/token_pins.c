@@ -13,7 +13,8 @@
 /* More than a PIN may have, so that one that is too long can be told from one that is damaged. */
 #define READ_MAX_BYTES 1024u
 
-/* One PIN and what it is for: a URI where it was typed, else a label (empty: any token). */
+/* One PIN and what it is for: a URI where it was typed, else a label (empty: the tokens of the
+ * vault). */
 struct pin {
     bool is_typed;
     char name[OXV_TOKEN_URI_MAX_BYTES + 1];
@@ -224,7 +225,8 @@ oxv_token_pins_forget_typed(struct oxv_token_pins *pins)
 }
 
 const struct oxv_secret *
-oxv_token_pins_find(const struct oxv_token_pins *pins, struct oxv_view uri, struct oxv_view label)
+oxv_token_pins_find(const struct oxv_token_pins *pins, struct oxv_view uri, struct oxv_view label,
+                    bool is_known)
 {
     const struct oxv_secret *of_label = NULL;
     const struct oxv_secret *of_any = NULL;
@@ -241,7 +243,7 @@ oxv_token_pins_find(const struct oxv_token_pins *pins, struct oxv_view uri, stru
             of_label = of_label != NULL ? of_label : p->pin;
         }
     }
-    return of_label != NULL ? of_label : of_any;
+    return of_label != NULL ? of_label : is_known ? of_any : NULL;
 }
 
 /* The place of this URI in a list of `count`; `count` where it is not there. */

@@ -44,7 +44,8 @@ OXV_MUST_USE enum oxv_status oxv_token_pins_new(struct oxv_token_pins **out);
 void oxv_token_pins_free(struct oxv_token_pins *pins);
 
 /*
- * A source of the service: for the token of this label, or with an empty one for any. Reads the
+ * A source of the service: for the token of this label, or with an empty one for those of the
+ * vault's seals and rows. Reads the
  * descriptor to its end (and takes it). One trailing LF or CRLF goes.
  *   OXV_E_NOT_FOUND  empty
  *   OXV_E_USAGE      longer than OXV_TOKEN_PIN_MAX_BYTES, or with a NUL: *err says which
@@ -57,9 +58,13 @@ bool oxv_token_pins_have_source(const struct oxv_token_pins *pins);
 void oxv_token_pins_remember(struct oxv_token_pins *pins, struct oxv_view uri, struct oxv_view pin);
 /* Wipes what was typed. */
 void oxv_token_pins_forget_typed(struct oxv_token_pins *pins);
-/* The PIN for a token: typed for this URI, a source of this label, one of any; NULL: none. */
+/*
+ * The PIN for a token: typed for this URI, a source of this label, or where the vault `is_known` to
+ * use the token one without a label; NULL: none. A token that an admin has just named gets none
+ * that was meant for others: its module would have it.
+ */
 const struct oxv_secret *oxv_token_pins_find(const struct oxv_token_pins *pins, struct oxv_view uri,
-                                             struct oxv_view label);
+                                             struct oxv_view label, bool is_known);
 
 /* Is it well-formed? *count (may be NULL) is the number of its items. */
 OXV_MUST_USE enum oxv_status oxv_token_pins_parse(struct oxv_view bytes, size_t *count,

@@ -50,8 +50,13 @@ trouble_text(uint64_t trouble)
 
 /* What to do about it. */
 static const char *
-advice(uint64_t trouble)
+advice(const struct oxv_helper *h, uint64_t trouble)
 {
+    bool is_named = h->row_id != 0 || h->seal_id != 0;
+
+    if (!is_named && (trouble == OXV_TOKEN_PIN || trouble == OXV_TOKEN_NEEDS_PIN)) {
+        return "; give its PIN with the command: --pin-file FILE, or type it";
+    }
     switch (trouble) {
     case OXV_TOKEN_ABSENT:
         return "; connect it or start its service: it is tried again by itself";
@@ -102,10 +107,10 @@ oxv_token_fail(const struct oxv_helper *h, uint64_t trouble, struct oxv_view tex
     }
     if (cut.len == 0 || oxv_text_copy(cut, said, sizeof said) != OXV_OK) {
         return oxv_fail(err, oxv_token_status(trouble), "token %.64s: %s%s", name,
-                        trouble_text(trouble), advice(trouble));
+                        trouble_text(trouble), advice(h, trouble));
     }
     return oxv_fail(err, oxv_token_status(trouble), "token %.64s: %s%s", name, said,
-                    advice(trouble));
+                    advice(h, trouble));
 }
 
 enum oxv_status

@@ -239,6 +239,25 @@ def test_without_its_token_the_service_does_not_start_and_says_why(make_token_se
     assert service.stop() == 0
 
 
+# ---- a PIN of one token is for no other ----
+
+
+def test_a_token_that_is_named_first_gets_no_pin_that_was_meant_for_others(make_token_service):
+    service = up(make_token_service())
+    service.token.add_token("other", service.token.pin)
+    service.token.uri = "pkcs11:token=other"
+    module = ("--module", service.module)
+    with pytest.raises(AssertionError) as failed:
+        service.add_token_connection("hsm2", A1, *module)
+    assert "exit 4" in str(failed.value)
+    assert "the service has no PIN for it; give its PIN with the command: --pin-file" in str(failed.value)
+    assert not (service.dir / "token-pins").exists()  # it was not even tried
+    service.add_token_connection("hsm2", A1, *module, "--pin-file", service.pin_file)
+    service.restart()  # now it is one of the vault's
+    wait_until(lambda: [t["state"] for t in service.tokens if t["label"] == "other"] == ["ready"], 10,
+               "its login by the service's PIN")
+
+
 # ---- a keeper that is replaced while the vault does not open ----
 
 

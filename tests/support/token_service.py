@@ -22,7 +22,7 @@ class TokenService(Service):
         self.module = module or token.module
         self.pin_file = pin_file or token.pin_file
         if seal != "token":
-            self.options += ["--pin-file", str(self.pin_file)]
+            self.options += ["--pin-file", f"{token.label}={self.pin_file}"]
 
     def init(self, *more):
         if self.seal != "token":

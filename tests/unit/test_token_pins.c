@@ -69,7 +69,7 @@ static void
 assert_pin(const struct oxv_token_pins *pins, const char *uri, const char *label, const char *pin)
 {
     const struct oxv_secret *found =
-        oxv_token_pins_find(pins, oxv_view_text(uri), oxv_view_text(label));
+        oxv_token_pins_find(pins, oxv_view_text(uri), oxv_view_text(label), true);
 
     if (pin == NULL) {
         assert_null(found);
@@ -119,6 +119,22 @@ what_is_no_pin_is_refused(void **state)
     assert_pin(pins, URI, "ci", NULL);
     assert_int_equal(add(pins, "", oxv_view(longest, OXV_TOKEN_PIN_MAX_BYTES)), OXV_OK);
     assert_true(oxv_token_pins_have_source(pins));
+}
+
+static void
+a_token_that_is_new_gets_no_pin_of_others(void **state)
+{
+    OXV_AUTO(oxv_token_pins_freep) struct oxv_token_pins *pins = new_pins();
+
+    (void)state;
+    assert_int_equal(add(pins, "", oxv_view_text("of the vault")), OXV_OK);
+    assert_null(oxv_token_pins_find(pins, oxv_view_text(URI), oxv_view_text("ci"), false));
+    assert_pin(pins, URI, "ci", "of the vault");
+    assert_int_equal(add(pins, "ci", oxv_view_text("labelled")), OXV_OK);
+    assert_true(
+        oxv_secret_equals(oxv_token_pins_find(pins, oxv_view_text(URI), oxv_view_text("ci"), false),
+                          oxv_view_text("labelled")));
+    assert_null(oxv_token_pins_find(pins, oxv_view_text(URI), oxv_view_text("other"), false));
 }
 
 static void
@@ -277,6 +293,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_line_ending_goes_and_no_more),
         cmocka_unit_test(what_is_no_pin_is_refused),
+        cmocka_unit_test(a_token_that_is_new_gets_no_pin_of_others),
         cmocka_unit_test(the_nearest_pin_is_taken),
         cmocka_unit_test_teardown(what_was_refused_outlives_a_restart, forget_file),
         cmocka_unit_test_teardown(more_tokens_than_fit_push_out_one, forget_file),
