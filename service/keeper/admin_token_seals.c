@@ -63,18 +63,6 @@ unseal_value(struct oxv_keeper *k, void *ctx, struct oxv_secret *value, uint64_t
     oxv_token_op_publish(k, op, answer_open);
 }
 
-/* A PIN as the box has it: empty is none. */
-static struct oxv_token_wish
-wish_of(struct oxv_view pin)
-{
-    struct oxv_token_wish wish = { .is_asked = true };
-
-    if (pin.len > 0) {
-        wish.pin = oxv_secret_copy(pin);
-    }
-    return wish;
-}
-
 void
 oxv_admin_unseal_by_token(struct oxv_keeper *k, const struct oxv_request *request,
                           struct oxv_opened_box *box)
@@ -89,7 +77,7 @@ oxv_admin_unseal_by_token(struct oxv_keeper *k, const struct oxv_request *reques
     struct oxv_token_op *op = oxv_token_op_new(k, request, OXV_ENTRY_VAULT_UNSEAL, box);
 
     if (op != NULL) {
-        oxv_seal_value(k, fields.seal_id, wish_of(fields.material), unseal_value, op);
+        oxv_seal_value(k, fields.seal_id, oxv_token_wish_of(fields.material), unseal_value, op);
     }
 }
 
@@ -214,7 +202,7 @@ make_new(struct oxv_keeper *k, struct oxv_token_op *op)
     struct oxv_helper *h = oxv_token_op_find_or_make(k, op, box.module, box.uri);
 
     if (h != NULL) {
-        oxv_token_want(k, h, wish_of(box.material), new_seal_ready, op);
+        oxv_token_want(k, h, oxv_token_wish_of(box.material), new_seal_ready, op);
     }
 }
 
@@ -252,7 +240,7 @@ oxv_admin_seal_add_by_token(struct oxv_keeper *k, const struct oxv_request *requ
         return;
     }
     if (fields.existing_kind == OXV_SEAL_TOKEN) {
-        struct oxv_token_wish wish = wish_of(fields.existing_material);
+        struct oxv_token_wish wish = oxv_token_wish_of(fields.existing_material);
 
         wish.proves = true; /* the service is logged in: who asks might know nothing */
         oxv_seal_value(k, fields.existing_id, wish, existing_value, op);

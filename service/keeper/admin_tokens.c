@@ -178,17 +178,6 @@ add_ready(struct oxv_keeper *k, struct oxv_helper *h, void *ctx, uint64_t troubl
     }
 }
 
-static struct oxv_token_wish
-wish_of(struct oxv_view pin)
-{
-    struct oxv_token_wish wish = { .is_asked = true };
-
-    if (pin.len > 0) {
-        wish.pin = oxv_secret_copy(pin);
-    }
-    return wish;
-}
-
 void
 oxv_admin_token_add(struct oxv_keeper *k, const struct oxv_request *request)
 {
@@ -207,7 +196,7 @@ oxv_admin_token_add(struct oxv_keeper *k, const struct oxv_request *request)
         op != NULL ? oxv_token_op_find_or_make(k, op, fields.module, fields.uri) : NULL;
 
     if (h != NULL) {
-        oxv_token_want(k, h, wish_of(fields.pin), add_ready, op);
+        oxv_token_want(k, h, oxv_token_wish_of(fields.pin), add_ready, op);
     }
 }
 
@@ -282,7 +271,7 @@ oxv_admin_token_login(struct oxv_keeper *k, const struct oxv_request *request)
 
     if (op != NULL) {
         oxv_token_op_hold(op, h);
-        oxv_token_want(k, h, wish_of(fields.pin), login_ready, op);
+        oxv_token_want(k, h, oxv_token_wish_of(fields.pin), login_ready, op);
     }
 }
 

@@ -1,6 +1,6 @@
 /*
  * sign: from a request to a signature. Asynchronous by construction: a job is begun, its MAC comes
- * back at once (software) or turns later (a token, a later issue), and everything that decided is
+ * back at once (software) or turns later (a token), and everything that decided is
  * checked again before the answer is composed.
  */
 #ifndef OXV_SERVICE_KEEPER_SIGN_H

@@ -165,11 +165,11 @@ try_next(struct oxv_keeper *k, struct search *s)
         finish(k, s, NULL);
         return;
     }
-    struct oxv_token_wish wish = { .is_asked = s->is_asked, .proves = s->proves };
+    struct oxv_token_wish wish =
+        oxv_token_wish_of(s->pin != NULL ? oxv_secret_view(s->pin) : oxv_view(NULL, 0));
 
-    if (s->pin != NULL) {
-        wish.pin = oxv_secret_copy(oxv_secret_view(s->pin));
-    }
+    wish.is_asked = s->is_asked;
+    wish.proves = s->proves;
     s->helper = h;
     h->users++;
     oxv_token_want(k, h, wish, seal_ready, s);
@@ -196,6 +196,11 @@ oxv_seal_value(struct oxv_keeper *k, uint64_t seal_id, struct oxv_token_wish wis
                           .done = done,
                           .ctx = ctx };
     (void)oxv_fail(&s->err, OXV_E_TOKEN, "the vault has no such seal of a token");
+    if (wish.is_pin_lost) {
+        (void)oxv_fail(&s->err, OXV_E_MEMORY, "no locked memory left");
+        finish(k, s, NULL);
+        return;
+    }
     if (wish.pin != NULL && seal_id == 0 && first != NULL && next_seal(k, first->id, 0) != NULL) {
         /* A PIN that is tried on the wrong token counts there. */
         (void)oxv_fail(&s->err, OXV_E_USAGE,

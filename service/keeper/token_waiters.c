@@ -62,6 +62,18 @@ oxv_token_tell_waiters(struct oxv_keeper *k, struct oxv_helper *h, uint64_t trou
     }
 }
 
+struct oxv_token_wish
+oxv_token_wish_of(struct oxv_view pin)
+{
+    struct oxv_token_wish wish = { .is_asked = true };
+
+    if (pin.len > 0) {
+        wish.pin = oxv_secret_copy(pin);
+        wish.is_pin_lost = wish.pin == NULL;
+    }
+    return wish;
+}
+
 void
 oxv_token_want(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_wish wish,
                oxv_token_ready_fn done, void *ctx)
@@ -69,6 +81,10 @@ oxv_token_want(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_wish
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *pin = wish.pin;
     struct oxv_token_waiter *w;
 
+    if (wish.is_pin_lost) { /* not that of the service instead */
+        done(k, h, ctx, OXV_TOKEN_BUSY);
+        return;
+    }
     if (wish.proves && pin == NULL && !h->is_private) {
         done(k, h, ctx, OXV_TOKEN_NEEDS_PIN);
         return;
@@ -95,6 +111,13 @@ oxv_token_want(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_wish
         oxv_secret_freep(&h->typed_pin);
         h->typed_pin = oxv_secret_copy(oxv_secret_view(pin));
         w->pin = oxv_secret_take(&pin);
+    }
+    if (w->pin != NULL && h->typed_pin == NULL) {
+        h->waiters = w->next;
+        oxv_secret_freep(&w->pin);
+        free(w);
+        done(k, h, ctx, OXV_TOKEN_BUSY);
+        return;
     }
     oxv_token_begin(k, h);
 }

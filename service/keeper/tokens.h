@@ -146,7 +146,10 @@ struct oxv_token_wish {
     struct oxv_secret *pin; /* taken; typed by a person. NULL: what the service has */
     bool is_asked;          /* a person asks */
     bool proves;            /* and has to show the PIN, though it is logged in */
+    bool is_pin_lost;       /* one was typed, and there was no locked memory: BUSY */
 };
+/* What a person asks; an empty PIN is none. */
+struct oxv_token_wish oxv_token_wish_of(struct oxv_view pin);
 /*
  * Wants it logged in. `done` may be called before this returns. A PIN that was typed has to be the
  * right one even where it is logged in already: PIN, or BUSY where too many wrong ones came.
