@@ -414,8 +414,7 @@ oxv_keeper_run(struct oxv_keeper *k)
         finish_work(k);
     }
     if (k->stopping && !k->has_to_end) {
-        oxv_tokens_lock(
-            k); /* what is in a token still has its entry and its answer before the end */
+        oxv_tokens_lock(k); /* what is in a token has its entry and its answer before the end */
         end_turn(k);
     }
     if (k->stopping && !k->has_to_end) {

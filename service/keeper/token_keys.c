@@ -460,8 +460,7 @@ oxv_token_key_set(struct oxv_keeper *k, struct oxv_helper *h, uint64_t connectio
 static bool
 waits_long(const struct oxv_token_key *key)
 {
-    return key->state == OXV_KEY_FAILED &&
-           key->retry_at_us > oxv_clock_boot_us() + RETRY_SOON_US;
+    return key->state == OXV_KEY_FAILED && key->retry_at_us > oxv_clock_boot_us() + RETRY_SOON_US;
 }
 
 void

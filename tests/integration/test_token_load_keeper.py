@@ -1,12 +1,19 @@
 """The keeper under load, and while keys come and go: with helpers that the test plays."""
 
+import base64
+import hmac
 import threading
+import time
 
-from support import wire
+from support import boxes, wire
+from support.memory import find_in_process
+from support.played_token import PIN, TokenHarness
 from test_tokens_keeper import (  # noqa: F401
-    add_connection, admin, answers, document, furnish, give_grant, hold_signature, keeper,
-    log_entries, move, only_sign_entry, problem, sign, sign_message, states_logged,
+    GRANT_REMOVE, IMPORT_BEGIN, add_connection, admin, answers, document, furnish, give_grant, hold_signature, keeper,
+    log_entries, move, problem, sign, sign_message, states_logged,
 )
+
+IMPORT_CHUNK, IMPORT_COMMIT = IMPORT_BEGIN + 1, IMPORT_BEGIN + 2
 
 
 def test_a_token_that_is_slow_and_busy_is_not_hung(keeper, admin):  # noqa: F811
@@ -74,3 +81,92 @@ def test_a_key_that_loads_while_its_connection_moves_signs_nothing(keeper, admin
     assert kind == wire.HELPER_SIGN
     assert keeper.helpers[-1].keys[wire.number(values[1])][2] == new_id
     assert {key[2] for key in keeper.helpers[-1].keys.values()} == {new_id}
+
+
+def import_connections(keeper, admin, count):  # noqa: F811
+    begun = document(keeper.ask(admin, IMPORT_BEGIN))
+    fresh = base64.b64decode(begun["challenge"])
+    chunk = 0
+    for first in range(0, count, 50):
+        chunk += 1
+        lines = [boxes.connection(f"c{i}") for i in range(first, first + 50)]
+        sealed = boxes.box(keeper.published, boxes.CONNECTION_IMPORT, fresh,
+                           boxes.import_chunk(begun["session"], chunk, lines))
+        doc = document(keeper.ask(admin, IMPORT_CHUNK,
+                                  wire.fields((1, begun["session"]), (2, sealed))))
+        fresh = base64.b64decode(doc["challenge"])
+    document(keeper.ask(admin, IMPORT_COMMIT, wire.fields((1, begun["session"]), (2, count))))
+
+
+def test_other_connections_do_not_delay_the_keys_of_a_token(keeper, admin):  # noqa: F811
+    import_connections(keeper, admin, 1200)
+    furnish(keeper, admin)
+    keeper.stop()
+    del keeper.sign_channel
+    keeper.pin_sources = [("", PIN)]
+    loads = keeper.token.count(wire.HELPER_LOAD)
+    keeper.start()
+    begun = time.monotonic()
+    keeper.token.wait(lambda: keeper.token.count(wire.HELPER_LOAD) > loads)
+    assert time.monotonic() - begun < 2  # a turn for 300 of them, and none of those waits
+
+
+def test_a_token_that_has_no_time_for_keys_is_asked_again(keeper, admin):  # noqa: F811
+    channel = furnish(keeper, admin)
+    keeper.token.answers[wire.HELPER_LOAD] = lambda h, ident, _: [h.trouble(ident, wire.BUSY)]
+    keeper.token.answers[wire.HELPER_SIGN] = lambda h, ident, _: [
+        h.trouble(ident, wire.ABSENT, 0xE0, "it is not there")]
+    assert problem(sign(keeper, channel))[0] == "token_unavailable"
+    loads = keeper.token.count(wire.HELPER_LOAD)
+    keeper.token.wait(lambda: keeper.token.count(wire.HELPER_LOAD) > loads)
+    keeper.token.answers.clear()
+    keeper.wait_for_state(admin, "ready")
+    document(sign(keeper, channel))
+
+
+# The end
+
+
+def test_a_mac_that_may_not_be_released_is_wiped(keeper, admin):  # noqa: F811
+    channel = furnish(keeper, admin)
+    release = hold_signature(keeper, channel)
+    asked = [values for kind, values in keeper.token.calls if kind == wire.HELPER_SIGN][-1]
+    mac = hmac.digest(boxes.signing_key(), asked[3], "sha256")
+    document(keeper.ask(admin, GRANT_REMOVE, wire.fields((1, keeper.grant))))
+    release()
+    assert problem(answers(channel, 1)[7])[0] == "no_grant"
+    found, read = find_in_process(keeper.process.pid, {"mac": mac, "control": boxes.CHECK_PREFIX})
+    assert read > 1 << 20 and found == {"control"}
+
+
+def test_what_is_in_a_token_when_the_service_stops_is_answered_before_the_end(keeper, admin):  # noqa: F811
+    channel = furnish(keeper, admin)
+    hold_signature(keeper, channel)
+    assert keeper.stop() == 0
+    assert problem(answers(channel, 1)[7])[0] == "sealed"
+    types = [e["type"] for e in log_entries(keeper)]
+    assert types[-2:] == ["sign", "service.stop"]
+
+
+def test_a_stop_while_the_start_waits_for_a_token_is_no_failure(build):
+    keeper = TokenHarness(build.libexec / "oxvault-keeper")  # noqa: F811
+    try:
+        keeper.init_by_token()
+        keeper.pin_sources = [("", PIN)]
+        opened = threading.Event()
+
+        def hang(*_):
+            opened.set()
+            return []
+
+        keeper.token.answers[wire.HELPER_OPEN] = hang
+        keeper.pump = lambda *_: None  # it will not become ready
+        keeper.start(sealed=True)
+        del keeper.pump
+        watching = threading.Thread(target=keeper._serve, args=(keeper.control,), daemon=True)
+        watching.start()
+        assert opened.wait(20)
+        assert keeper.stop() == 0
+        assert keeper.refused is None
+    finally:
+        keeper.close()
