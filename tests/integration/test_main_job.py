@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from support import oauth
-from support.backends import BACKENDS, every_backend
+from support.backends import BACKENDS, every_backend, parameters
 from support.credentials import A1, EMPLOYEE_URL
 from support.service import private_file
 
@@ -17,7 +17,8 @@ KINDS = "oauth1,token-passport,connect-password"
 
 # What seals the vault does not matter to a token, so that is varied without one only.
 every_job = pytest.mark.parametrize(
-    "seal, backend", [("passphrase", "software"), *(("keyfile", name) for name in BACKENDS)],
+    "seal, backend",
+    [parameters("software", "passphrase"), *(parameters(name, "keyfile") for name in BACKENDS)],
     indirect=["backend"],
 )
 
