@@ -121,6 +121,7 @@ settle(struct oxv_keeper *k, struct oxv_helper *h, uint64_t trouble, uint64_t ck
     struct oxv_view cut = oxv_view_slice(text, 0, sizeof h->text - 1);
 
     h->phase = h->process.channel != NULL ? OXV_HELPER_TROUBLED : OXV_HELPER_DOWN;
+    h->was_sealed = !oxv_keeper_is_open(k);
     h->trouble = trouble;
     h->ckr = ckr;
     if (oxv_text_copy(oxv_view_slice(cut, 0, oxv_utf8_prefix_len(cut)), h->text, sizeof h->text) !=

@@ -57,6 +57,9 @@ advice(const struct oxv_helper *h, uint64_t trouble)
     if (!is_named && (trouble == OXV_TOKEN_PIN || trouble == OXV_TOKEN_NEEDS_PIN)) {
         return "; give its PIN with the command: --pin-file FILE, or type it";
     }
+    if (h->was_sealed && (trouble == OXV_TOKEN_PIN || trouble == OXV_TOKEN_NEEDS_PIN)) {
+        return "; type it at `oxvault unseal`, with oxvaultd started without --pin-file";
+    }
     switch (trouble) {
     case OXV_TOKEN_ABSENT:
         return "; connect it or start its service: it is tried again by itself";

@@ -63,6 +63,7 @@ struct oxv_helper {
     const char *word;  /* its state in a word, see oxv_token_word() */
     uint64_t since_us; /* wall clock, of that word */
     bool was_tried;
+    bool was_sealed; /* the vault, when that was told: `oxvault token login` is refused then */
 
     struct oxv_token_waiter *waiters;
     struct oxv_secret *typed_pin;  /* by a person, to be tried once, whatever was refused */

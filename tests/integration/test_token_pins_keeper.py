@@ -191,6 +191,27 @@ def test_a_token_that_needs_no_pin_says_nothing_of_a_damaged_file(keeper, admin)
     assert (keeper.dir / "token-pins").read_bytes() == b"\x01damaged"
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_a_refused_start_advises_opens_the_vault(by_token, damaged):
+    if damaged:
+        (by_token.dir / "token-pins").write_bytes(b"\x01damaged")
+    else:
+        by_token.pin_sources = [("", b"0000")]
+    for _ in range(2):
+        by_token.start(sealed=True)
+        code, text = by_token.refused
+        assert code == 4 and "`oxvault unseal`" in text and "without --pin-file" in text
+        assert "token login" not in text
+    by_token.pin_sources = []
+    by_token.start(sealed=True)
+    channel, _peer = by_token.frontend("admin")
+    sealed = by_token.box(channel, boxes.UNSEAL, boxes.unseal(0, PIN, boxes.TOKEN_SEAL))
+    assert document(by_token.ask(channel, wire.UNSEAL, wire.fields((1, sealed))))["state"] == "open"
+    by_token.stop()
+    by_token.pin_sources = [("", PIN)]
+    start(by_token)
+
+
 # Modules
 
 
