@@ -243,8 +243,8 @@ oxv_helper_end(struct oxv_keeper *k, struct oxv_helper *h, enum oxv_call_end end
         oxv_channel_freep(&p->channel);
     }
     if (p->serial != 0 && k->control != NULL &&
-        oxv_channel_put_fields(k->control, OXV_MSG_HELPER_LOST, 0, &oxv_msg_id_shape, &lost) !=
-            OXV_OK) {
+        oxv_channel_put_fields(k->control, OXV_MSG_HELPER_LOST, end == OXV_CALL_DROPPED,
+                               &oxv_msg_id_shape, &lost) != OXV_OK) {
         (void)fprintf(stderr, "oxvault-keeper: the supervisor does not read\n");
     }
     p->serial = 0;

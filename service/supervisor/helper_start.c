@@ -4,6 +4,8 @@
 #include "service/supervisor/notify.h"
 #include "service/supervisor/spawn.h"
 
+#define ORDERLY_GRACE_US 2000000u /* it gives the token its sessions back: a YubiHSM has 16 */
+
 /* A module may need much memory: there is no limit but the machine's. */
 static enum oxv_status
 spawn_helper(struct oxv_supervisor *s, uint64_t serial, int *out, struct oxv_err *err)
@@ -50,11 +52,12 @@ oxv_helper_give_up(struct oxv_supervisor *s, const struct oxv_message *message)
     if (oxv_fields_decode(message->payload, &oxv_msg_id_shape, &lost, NULL) != OXV_OK) {
         return OXV_E_FORMAT;
     }
+    uint64_t grace_us = message->id == 1 ? ORDERLY_GRACE_US : 0;
     const struct oxv_child child = { .role = OXV_CHILD_HELPER,
                                      .keeper = s->keeper_number,
                                      .serial = lost.id,
-                                     .kill_us = oxv_clock_boot_us() };
+                                     .kill_us = oxv_clock_boot_us() + grace_us };
 
-    oxv_children_give_up(&s->children, &child); /* its time has come: meet_deadlines() kills it */
+    oxv_children_give_up(&s->children, &child); /* when its time comes meet_deadlines() kills it */
     return OXV_OK;
 }

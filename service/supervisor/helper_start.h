@@ -13,9 +13,9 @@ OXV_MUST_USE enum oxv_status oxv_helper_start(struct oxv_supervisor *s,
                                               const struct oxv_message *message);
 
 /*
- * Takes HELPER_LOST: kills it, without grace. It hangs in a vendor's module, and the next one needs
- * the device. One that has ended, or was never started, is no error.
- *   OXV_E_FORMAT  the message breaks its shape
+ * Takes HELPER_LOST: kills it, without grace where it hangs in a vendor's module, as the next one
+ * needs the device. With 1 as the message's id it is an orderly end: 2 s to go by itself. One that
+ * has ended, or was never started, is no error. OXV_E_FORMAT  the message breaks its shape
  */
 OXV_MUST_USE enum oxv_status oxv_helper_give_up(struct oxv_supervisor *s,
                                                 const struct oxv_message *message);

@@ -104,7 +104,7 @@ enum oxv_message_type {
     OXV_MSG_STATE,         /* struct oxv_msg_ready: sealed or open changed */
     OXV_MSG_FRONTEND_LOST, /* struct oxv_msg_frontend: given up, so it has to end */
     OXV_MSG_WANT_HELPER,   /* struct oxv_msg_id, the keeper's serial: start a token helper */
-    OXV_MSG_HELPER_LOST,   /* struct oxv_msg_id: given up, kill it at once */
+    OXV_MSG_HELPER_LOST,   /* struct oxv_msg_id: given up; of id 1: let it end by itself first */
 
     /* supervisor to keeper */
     OXV_MSG_START = 224,     /* struct oxv_msg_start; descriptors: sign, admin, audit[, source] */

@@ -1061,6 +1061,17 @@ def test_a_token_helper_that_was_given_up_is_killed_at_once(daemon):
     assert daemon.stop() == (0, "")
 
 
+def test_a_token_helper_that_ends_in_order_has_a_moment_for_it(daemon):
+    """The token gets its sessions back: a YubiHSM has 16."""
+    (daemon.libexec / "stay").touch()
+    with_helpers(daemon, 1, 2, **{"lose-helpers": [2], "orderly": 1})
+    began = time.monotonic()
+    os.kill(daemon.living("keeper")[0], signal.SIGUSR2)
+    process.wait_until(lambda: len(daemon.living("token")) == 1, 5, "its end")
+    assert 1.9 < time.monotonic() - began < 4
+    assert daemon.stop() == (0, "")
+
+
 def test_token_helpers_die_with_their_keeper(daemon):
     """Even one that hangs: the next one needs the device."""
     (daemon.libexec / "stay").touch()

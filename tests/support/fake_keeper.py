@@ -119,7 +119,8 @@ class Fake:
         for text_of_pub in self.behaviour.get("publish", []):
             self.publish(text_of_pub)
         signal.signal(signal.SIGUSR1, lambda *_: self.lose(*self.behaviour["lose"]))
-        signal.signal(signal.SIGUSR2, lambda *_: self.lose_helpers(*self.behaviour["lose-helpers"]))
+        signal.signal(signal.SIGUSR2, lambda *_: self.lose_helpers(
+            *self.behaviour["lose-helpers"], orderly=self.behaviour.get("orderly", 0)))
         for serial in self.behaviour.get("helpers", []):
             self.send(WANT_HELPER, 200 + serial, number(1, serial))
         for i in range(self.behaviour.get("frontends", 0)):
@@ -146,9 +147,9 @@ class Fake:
                 os.close(self.channels.pop(serial))
             self.send(FRONTEND_LOST, 0, self.frontend(serial))
 
-    def lose_helpers(self, *serials):
+    def lose_helpers(self, *serials, orderly=0):
         for serial in serials:
-            self.send(HELPER_LOST, 0, number(1, serial))
+            self.send(HELPER_LOST, orderly, number(1, serial))
 
     def publish(self, words):
         self.send(PUBLISH, 8, text(1, words))
