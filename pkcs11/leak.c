@@ -7,8 +7,7 @@
 #define WRAPPED_BUFFER_BYTES 1024u
 #define KNOWN_KEY_BYTES      32u
 
-/* A key that we know the value of. False where the token makes none: then nothing leaks this way.
- */
+/* A key that we know the value of. False where the token makes none: then wrapping is not tried. */
 static bool
 make_known_key(struct oxv_p11_op *op, CK_OBJECT_HANDLE *out)
 {
@@ -41,6 +40,7 @@ try_wrap(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, CK_MECHANISM *mechanism
     bool leaks = false;
 
     if (make_known_key(op, &known)) {
+        atomic_store(&op->token->is_wrap_tried, true);
         leaks =
             op->calls->C_WrapKey(op->session, mechanism, known, object, wrapped, &len) == CKR_OK;
     }
@@ -107,8 +107,11 @@ oxv_p11_check_leaks(struct oxv_p11_op *op, CK_OBJECT_HANDLE object, struct oxv_p
     if (op->token->is_leak_checked) {
         return OXV_TOKEN_FINE;
     }
-    enum oxv_token_trouble t = oxv_p11_try_leaks(op, object, fault);
+    enum oxv_token_trouble t = oxv_p11_op_renew(op, fault); /* in it a call has failed, perhaps */
 
+    if (t == OXV_TOKEN_FINE) {
+        t = oxv_p11_try_leaks(op, object, fault);
+    }
     op->token->is_leak_checked = t == OXV_TOKEN_FINE;
     op->token->is_leaky = t == OXV_TOKEN_UNFIT;
     return t;

@@ -514,6 +514,10 @@ probe_op(struct oxv_p11_op *op, void *ctx, struct oxv_p11_fault *fault)
         (void)op->calls->C_CloseSession(p.owner.session); /* its keys go with it */
     }
     if (t == OXV_TOKEN_FINE) {
+        if (p.out->grade == OXV_P11_GRADE_GOOD && !atomic_load(&op->token->is_wrap_tried)) {
+            add_note(p.out, "Not tried: whether it wraps keys that must stay (C_WrapKey), as it "
+                            "takes no wrapping key whose value is known.");
+        }
         write_notes(p.out);
     }
     return t;

@@ -60,7 +60,8 @@ struct oxv_p11_token {
     CK_KEY_TYPE hmac_type[OXV_TOKEN_SHA1 + 1]; /* as what it unwrapped the last key; see keys.c */
     bool hmac_with_len[OXV_TOKEN_SHA1 + 1];
     bool hmac_known[OXV_TOKEN_SHA1 + 1];
-    bool is_leak_checked; /* leak.h */
+    atomic_bool is_wrap_tried; /* with a key that we know; else nothing is known of C_WrapKey */
+    bool is_leak_checked;      /* leak.h */
     bool is_leaky;
 
     pthread_mutex_t keys_lock;

@@ -72,6 +72,16 @@ check_attribute(struct oxv_view part, bool seen[ALLOWED_COUNT], struct oxv_p11_f
     return refuse_attribute(name, fault);
 }
 
+/* Is there "%00" to "%1F" or "%7F" at this place? What is no hex at all p11-kit refuses. */
+static bool
+is_encoded_control(struct oxv_view text, size_t at)
+{
+    uint8_t byte;
+
+    return text.data[at] == '%' && text.len - at > 2 &&
+           oxv_parse_hex(oxv_view_slice(text, at + 1, 2), &byte, 1) && (byte < ' ' || byte == 0x7f);
+}
+
 static enum oxv_token_trouble
 check_text(struct oxv_view text, struct oxv_p11_fault *fault)
 {
@@ -83,6 +93,9 @@ check_text(struct oxv_view text, struct oxv_p11_fault *fault)
     for (size_t i = 0; i < text.len; i++) {
         if (text.data[i] <= ' ' || text.data[i] >= 0x7f) {
             return refuse(fault, "spaces and other bytes must be percent-encoded");
+        }
+        if (is_encoded_control(text, i)) { /* a NUL would end the value: it would fit any token */
+            return refuse(fault, "a value has a control character");
         }
     }
     struct oxv_view left = oxv_view_from(text, sizeof "pkcs11:" - 1);

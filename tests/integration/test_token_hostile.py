@@ -89,6 +89,19 @@ def new_key(helper):
     return secret, ident, helper.load(IN_TOKEN, ident, key=secret, label="oxvault:test")
 
 
+def run_probe(build, token):
+    reader, writer = os.pipe()
+    os.write(writer, token.pin.encode())
+    os.close(writer)
+    done = subprocess.run(
+        [build.libexec / "oxvault-token", "--probe", "--module", token.module, "--uri", token.uri,
+         "--pin-fd", str(reader)], pass_fds=[reader], text=True, capture_output=True, check=True,
+        env={"PATH": os.environ["PATH"], **token.env},
+    )
+    os.close(reader)
+    return json.loads(done.stdout)
+
+
 def is_fine(state):
     return state.get("trouble", 0) == 0 and state.get("logged_in") == 1
 
@@ -773,16 +786,18 @@ def test_a_short_rsa_key_seals_and_the_probe_says_so(build, start, token):
     trouble = refused(helper.pair, ident)
     assert trouble.word == "unfit" and "2048 bits" in trouble.text
     token.script("C_GenerateKeyPair return 0x54")
-    reader, writer = os.pipe()
-    os.write(writer, token.pin.encode())
-    os.close(writer)
-    done = subprocess.run(
-        [build.libexec / "oxvault-token", "--probe", "--module", token.module, "--uri", token.uri,
-         "--pin-fd", str(reader)], pass_fds=[reader], text=True, capture_output=True, check=True,
-        env={"PATH": os.environ["PATH"], **token.env},
-    )
-    os.close(reader)
-    assert any("2048 bits" in note for note in json.loads(done.stdout)["notes"]), done.stdout
+    assert any("2048 bits" in note for note in run_probe(build, token)["notes"])
+
+
+def test_what_was_not_tried_makes_no_silent_good_grade(build, token):
+    """The token takes no wrapping key that we know; whether it leaks by C_WrapKey nobody knows."""
+    notes = {}
+    for line in ("", "C_CreateObject yubihsm"):
+        token.script(line)
+        probe = run_probe(build, token)
+        assert probe["sign"]["grade"] == "good"
+        notes[line] = [note for note in probe["notes"] if "Not tried" in note]
+    assert [len(found) for found in notes.values()] == [0, 1]
 
 
 # Ends
