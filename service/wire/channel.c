@@ -26,7 +26,7 @@ struct oxv_channel {
     struct datagram *first; /* oldest unsent; the last one is still being filled */
     struct datagram *last;
     struct datagram *spare; /* one kept, so that steady traffic allocates nothing */
-    size_t in_len; /* the most that was received since it was wiped */
+    size_t in_len;          /* the most that was received since it was wiped */
     uint8_t in[OXV_WIRE_MAX_BYTES];
 };
 
