@@ -232,6 +232,33 @@ a_uri_is_refused_at_every_truncation_that_leaves_something_empty(void **state)
 }
 
 static void
+a_uri_with_a_control_byte_in_a_value_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        "pkcs11:token=%00",          "pkcs11:token=ci%00",
+        "pkcs11:token=%00;serial=1", "pkcs11:serial=%00;token=ci",
+        "pkcs11:token=c%0ai",        "pkcs11:manufacturer=%1F;token=ci",
+        "pkcs11:token=%7f"
+    };
+    static const char *const good[] = { "pkcs11:token=%20c%c3%a4%7e", "pkcs11:token=%2500" };
+    struct oxv_p11_fault fault;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct oxv_p11_uri *uri = NULL;
+
+        assert_int_equal(oxv_p11_uri_parse(oxv_view_text(bad[i]), &uri, &fault), OXV_TOKEN_REFUSED);
+        assert_null(uri);
+        assert_string_equal(fault.text, "token URI: a value has a control character");
+    }
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        OXV_AUTO(oxv_p11_uri_freep) struct oxv_p11_uri *uri = NULL;
+
+        assert_int_equal(oxv_p11_uri_parse(oxv_view_text(good[i]), &uri, &fault), OXV_TOKEN_FINE);
+    }
+}
+
+static void
 a_module_file_gives_path_and_init_string(void **state)
 {
     struct oxv_p11_module_file file = { .path = "untouched" };
@@ -323,6 +350,7 @@ main(void)
         cmocka_unit_test(the_unwrap_template_says_what_a_key_becomes),
         cmocka_unit_test(the_canonical_uri_names_its_token_and_no_other),
         cmocka_unit_test(a_uri_is_refused_at_every_truncation_that_leaves_something_empty),
+        cmocka_unit_test(a_uri_with_a_control_byte_in_a_value_is_refused),
         cmocka_unit_test(a_module_file_gives_path_and_init_string),
         cmocka_unit_test(a_refused_pin_is_known_again_only_with_its_token),
         cmocka_unit_test(a_forked_child_is_refused_without_touching_the_module),
