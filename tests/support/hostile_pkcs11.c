@@ -191,16 +191,16 @@ is(const struct rule *r, bool found, const char *verb)
 }
 
 /* A call that is passed on, or answered with a code. */
-#define PASS(name, parameters, arguments)                                                          \
+#define PASS_TO(name, parameters, call)                                                            \
     static CK_RV hostile_##name parameters                                                         \
     {                                                                                              \
         struct rule r;                                                                             \
         bool found = find_rule(#name, &r);                                                         \
-                                                                                                   \
-        CK_RV rv = is(&r, found, "return") ? (CK_RV)r.number : theirs->name arguments;             \
+        CK_RV rv = is(&r, found, "return") ? (CK_RV)r.number : call;                               \
                                                                                                    \
         return rv == CKR_OK && is(&r, found, "late") ? (CK_RV)r.number : rv;                       \
     }
+#define PASS(name, parameters, arguments) PASS_TO(name, parameters, theirs->name arguments)
 
 PASS(C_Initialize, (void *args), (args))
 PASS(C_Finalize, (void *reserved), (reserved))
@@ -256,36 +256,46 @@ hostile_C_Login(CK_SESSION_HANDLE s, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_
     return theirs->C_Login(s, user, pin, len);
 }
 
+/* What C_UnwrapKey was called with. */
+struct unwrapping {
+    CK_SESSION_HANDLE session;
+    CK_MECHANISM *mechanism;
+    CK_OBJECT_HANDLE key;
+    CK_BYTE *wrapped;
+    CK_ULONG len;
+    CK_ATTRIBUTE *template;
+    CK_ULONG count;
+    CK_OBJECT_HANDLE *out;
+};
+
 static CK_RV
-hostile_C_UnwrapKey(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key, CK_BYTE *wrapped,
-                    CK_ULONG len, CK_ATTRIBUTE *t, CK_ULONG n, CK_OBJECT_HANDLE *out)
+unwrap(const struct unwrapping *u, bool is_bare)
 {
-    struct rule r;
-    bool found = find_rule("C_UnwrapKey", &r);
-
-    if (is(&r, found, "return")) {
-        return r.number;
-    }
-    bool is_bare = is(&r, found, "bare");
-
-    for (CK_ULONG i = 0; i < n; i++) {
-        is_bare = is_bare && t[i].type != CKA_EXTRACTABLE;
-    }
-    if (!is_bare || n + 3 > BARE_MAX) {
-        return theirs->C_UnwrapKey(s, m, key, wrapped, len, t, n, out);
-    }
     static CK_BBOOL yes = CK_TRUE;
     static CK_BBOOL no = CK_FALSE;
     CK_ATTRIBUTE whole[BARE_MAX] = { { CKA_SENSITIVE, &yes, sizeof yes },
                                      { CKA_EXTRACTABLE, &no, sizeof no },
                                      { CKA_DERIVE, &no, sizeof no } };
 
-    memcpy(whole + 3, t, n * sizeof *t); /* SoftHSM refuses a template that lacks these */
-    CK_RV rv = theirs->C_UnwrapKey(s, m, key, wrapped, len, whole, n + 3, out);
+    for (CK_ULONG i = 0; i < u->count; i++) {
+        is_bare = is_bare && u->template[i].type != CKA_EXTRACTABLE;
+    }
+    if (!is_bare || u->count + 3 > BARE_MAX) {
+        return theirs->C_UnwrapKey(u->session, u->mechanism, u->key, u->wrapped, u->len,
+                                   u->template, u->count, u->out);
+    }
+    memcpy(whole + 3, u->template, u->count * sizeof whole[0]); /* SoftHSM wants these three too */
+    CK_RV rv = theirs->C_UnwrapKey(u->session, u->mechanism, u->key, u->wrapped, u->len, whole,
+                                   u->count + 3, u->out);
 
-    bare_key = rv == CKR_OK ? *out : bare_key;
+    bare_key = rv == CKR_OK ? *u->out : bare_key;
     return rv;
 }
+
+PASS_TO(C_UnwrapKey,
+        (CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key, CK_BYTE *wrapped, CK_ULONG len,
+         CK_ATTRIBUTE *t, CK_ULONG n, CK_OBJECT_HANDLE *out),
+        unwrap(&(struct unwrapping){ s, m, key, wrapped, len, t, n, out }, is(&r, found, "bare")))
 
 static void
 spoil_output(const struct rule *r, bool found, CK_BYTE *out, CK_ULONG *len)
