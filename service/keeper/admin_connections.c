@@ -288,7 +288,7 @@ oxv_admin_connection_remove(struct oxv_keeper *k, const struct oxv_request *requ
         return;
     }
     uint64_t id = connection->id;
-    struct oxv_connection_copy old;
+    OXV_AUTO(oxv_connection_copy_done) struct oxv_connection_copy old = { 0 };
     bool has_old = oxv_connection_copy(k, id, &old);
 
     if (oxv_change_remove(c.change, OXV_TABLE_CONNECTION, id, &err) != OXV_OK) {
@@ -299,7 +299,7 @@ oxv_admin_connection_remove(struct oxv_keeper *k, const struct oxv_request *requ
 
     if (oxv_admin_change_finish(&c, &entry, 1)) {
         if (has_old) {
-            oxv_connection_give_up_key(k, &old.record, id);
+            oxv_connection_give_up_key(k, &old, id);
         }
         oxv_admin_answer_id(k, request, id, msg->name);
     }

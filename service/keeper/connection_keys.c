@@ -28,9 +28,10 @@ find_conflict(struct oxv_keeper *k, const struct oxv_token_op *op, struct oxv_er
 }
 
 void
-oxv_connection_give_up_key(struct oxv_keeper *k, const struct oxv_connection_record *old,
+oxv_connection_give_up_key(struct oxv_keeper *k, struct oxv_connection_copy *copy,
                            uint64_t connection_id)
 {
+    const struct oxv_connection_record *old = &copy->record;
     struct oxv_helper *h = oxv_token_of_row(k, old->key_token);
     struct oxv_token_key *key = h != NULL ? oxv_token_key_find(h, connection_id) : NULL;
 
@@ -38,7 +39,7 @@ oxv_connection_give_up_key(struct oxv_keeper *k, const struct oxv_connection_rec
         return;
     }
     if (old->key_form == OXV_KEY_TOKEN) {
-        oxv_key_destroy(k, h, old, connection_id);
+        oxv_key_destroy(k, h, old, connection_id, oxv_secret_take(&copy->check));
     } else if (key != NULL && key->state == OXV_KEY_LOADED) {
         struct oxv_key_loaded loaded = { .key = key->key, .generation = key->generation };
 
@@ -49,16 +50,15 @@ oxv_connection_give_up_key(struct oxv_keeper *k, const struct oxv_connection_rec
 
 /* The key that the connection had; not where it is the very key that was just proven. */
 static void
-give_up_old(struct oxv_keeper *k, const struct oxv_token_op *op,
-            const struct oxv_connection_record *old)
+give_up_old(struct oxv_keeper *k, const struct oxv_token_op *op, struct oxv_connection_copy *copy)
 {
-    struct oxv_connection_record given_up = *old;
+    struct oxv_connection_record *old = &copy->record;
 
     if (op->record.key_form != OXV_KEY_IN_VAULT && old->key_form == OXV_KEY_TOKEN &&
         op->record.key_token == old->key_token && oxv_view_equals(op->record.key_id, old->key_id)) {
-        given_up.key_form = OXV_KEY_PRE_PROVISIONED; /* its handle goes, the object stays */
+        old->key_form = OXV_KEY_PRE_PROVISIONED; /* its handle goes, the object stays */
     }
-    oxv_connection_give_up_key(k, &given_up, op->connection_id);
+    oxv_connection_give_up_key(k, copy, op->connection_id);
 }
 
 static void
@@ -67,7 +67,7 @@ commit(struct oxv_keeper *k, struct oxv_token_op *op)
     struct oxv_request request = oxv_token_op_request(k, op);
     struct oxv_connection_secret secret = op->secret;
     struct oxv_entry entry = { .type = op->entry_type, .connection = op->record.name };
-    struct oxv_connection_copy old;
+    OXV_AUTO(oxv_connection_copy_done) struct oxv_connection_copy old = { 0 };
     bool has_old = oxv_connection_copy(k, op->connection_id, &old);
     struct oxv_admin_change c;
     struct oxv_err err = { 0 };
@@ -86,7 +86,7 @@ commit(struct oxv_keeper *k, struct oxv_token_op *op)
         undo(k, op);
     } else if (oxv_admin_change_finish(&c, &entry, 1)) {
         if (has_old) {
-            give_up_old(k, op, &old.record);
+            give_up_old(k, op, &old);
         }
         if (op->loaded.key != 0) {
             oxv_token_key_set(k, op->helper, id, &op->loaded);
@@ -327,14 +327,25 @@ oxv_admin_connection_move(struct oxv_keeper *k, const struct oxv_request *reques
 bool
 oxv_connection_copy(struct oxv_keeper *k, uint64_t id, struct oxv_connection_copy *out)
 {
-    const struct oxv_connection *c = id != 0 ? oxv_vault_connection_by_id(k->vault, id) : NULL;
+    struct oxv_connection *c = id != 0 ? oxv_vault_connection_by_id(k->vault, id) : NULL;
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *blob = NULL;
     struct oxv_writer w = oxv_writer(out->bytes, sizeof out->bytes);
     struct oxv_view bytes;
 
     if (c == NULL) {
         return false;
     }
+    if (c->record.key_form == OXV_KEY_TOKEN &&
+        oxv_vault_token_key(k->vault, c, &blob, &out->check, NULL) != OXV_OK) {
+        out->check = NULL; /* no memory: then it is not destroyed, and the log says so */
+    }
     oxv_fields_encode(&w, &oxv_connection_shape, &c->record);
     return oxv_writer_finish(&w, &bytes) == OXV_OK &&
            oxv_fields_decode(bytes, &oxv_connection_shape, &out->record, NULL) == OXV_OK;
+}
+
+void
+oxv_connection_copy_done(struct oxv_connection_copy *copy)
+{
+    oxv_secret_freep(&copy->check);
 }

@@ -39,9 +39,12 @@ void oxv_key_load(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_key_wan
  */
 void oxv_key_drop(struct oxv_keeper *k, struct oxv_helper *h, const struct oxv_key_loaded *loaded,
                   struct oxv_view object);
-/* Destroys the object of a connection that is no more (form TOKEN), loading it first if need be. */
+/* Destroys the object of a connection that is no more (form TOKEN), loading it first if need be.
+ * One that does not give `check` (taken; NULL: not known) is another's key: it stays, and is
+ * logged. */
 void oxv_key_destroy(struct oxv_keeper *k, struct oxv_helper *h,
-                     const struct oxv_connection_record *record, uint64_t connection_id);
+                     const struct oxv_connection_record *record, uint64_t connection_id,
+                     struct oxv_secret *check);
 /* An object was perhaps made that nothing uses, and its helper is gone: said in the log. */
 void oxv_key_left_behind(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_view object);
 

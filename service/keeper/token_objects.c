@@ -103,17 +103,16 @@ oxv_key_drop(struct oxv_keeper *k, struct oxv_helper *h, const struct oxv_key_lo
 
 /* It was loaded only to be destroyed. */
 static void
-found(struct oxv_keeper *k, struct oxv_helper *h, void *ctx, const struct oxv_call_result *result)
+found(struct oxv_keeper *k, struct oxv_helper *h, void *ctx, const struct oxv_key_loaded *loaded)
 {
     struct object *object = ctx;
     struct oxv_view id = oxv_view(object->id, object->id_len);
-    const struct oxv_msg_helper_key *key = result->fields;
 
-    if (result->trouble == OXV_TOKEN_FINE) {
-        struct oxv_key_loaded loaded = { .key = key->key, .generation = key->generation };
-
-        oxv_key_drop(k, h, &loaded, id);
-    } else if (result->trouble != OXV_TOKEN_NO_KEY) {
+    if (loaded->trouble == OXV_TOKEN_FINE) {
+        oxv_key_drop(k, h, loaded, id);
+    } else if (loaded->trouble == OXV_TOKEN_DATA) {
+        log_object(k, h, id, "is not the key that was imported, and was left alone");
+    } else if (loaded->trouble != OXV_TOKEN_NO_KEY) {
         could_not(k, h, id);
     }
     free(object);
@@ -121,25 +120,27 @@ found(struct oxv_keeper *k, struct oxv_helper *h, void *ctx, const struct oxv_ca
 
 void
 oxv_key_destroy(struct oxv_keeper *k, struct oxv_helper *h,
-                const struct oxv_connection_record *record, uint64_t connection_id)
+                const struct oxv_connection_record *record, uint64_t connection_id,
+                struct oxv_secret *check)
 {
+    struct oxv_key_wanted wanted = { .record = record, .check = check };
     struct oxv_token_key *key = oxv_token_key_find(h, connection_id);
-    struct oxv_msg_helper_load message = { .form = OXV_KEY_TOKEN,
-                                           .hash = oxv_key_hash(record->signature_method),
-                                           .key_id = record->key_id };
 
-    if (key != NULL && key->state == OXV_KEY_LOADED) {
+    if (key != NULL && key->state == OXV_KEY_LOADED) { /* proven when it was loaded */
         struct oxv_key_loaded loaded = { .key = key->key, .generation = key->generation };
 
+        oxv_secret_freep(&wanted.check);
         key->state = OXV_KEY_UNLOADED;
         oxv_key_drop(k, h, &loaded, record->key_id);
         return;
     }
     struct object *object = copy_id(record->key_id);
 
-    if (object == NULL || oxv_helper_call(k, h, OXV_MSG_HELPER_LOAD, &message,
-                                          (struct oxv_call_then){ found, object }) != OXV_OK) {
+    if (object == NULL || wanted.check == NULL) {
+        oxv_secret_freep(&wanted.check);
         free(object);
         could_not(k, h, record->key_id);
+        return;
     }
+    oxv_key_load(k, h, &wanted, found, object);
 }

@@ -459,6 +459,24 @@ def test_a_key_that_was_swapped_is_noticed_when_it_is_loaded_again(keeper, admin
     assert [e["outcome"] for e in failed] == ["failed"]
 
 
+def test_a_key_of_others_stays_when_its_connection_is_removed(keeper, admin):
+    channel = furnish(keeper, admin, wire.TOKEN)
+    (key_id,) = keeper.token.objects
+    keeper.token.objects[key_id] = b"\x66" * 32
+    keeper.helpers[-1].keys.clear()
+    assert problem(sign(keeper, channel))[0] == "token_unavailable"
+    document(keeper.ask(admin, CONNECTION_REMOVE, wire.fields((1, "acme"))))
+
+    def said():
+        return [e["reason"] for e in log_entries(keeper, type="token.state")
+                if "was left alone" in e["reason"]]
+
+    keeper.until(said)
+    assert said() == [f"token ci: the key object of CKA_ID {key_id.hex()} is not the key that was "
+                      "imported, and was left alone"]
+    assert keeper.token.objects == {key_id: b"\x66" * 32}
+
+
 @pytest.mark.parametrize("garbage", [
     lambda h, ident: [wire.message(wire.HELPER_MAC, ident, wire.fields((1, b"\x01" * 31)))],
     lambda h, ident: [wire.message(wire.HELPER_MAC, ident, wire.fields((1, b"\x01" * 64)))],
