@@ -252,25 +252,52 @@ take_found(struct oxv_keeper *k, const char *reason, bool *is_found, struct oxv_
     return oxv_state_unseal(k, &input, start->seal_id, &entry, err);
 }
 
+/* Did a process of a seal's token hang? It is ended by now. */
+static bool
+has_hung_helper(const struct oxv_keeper *k)
+{
+    for (size_t i = 0; i < OXV_HELPERS_MAX; i++) {
+        const struct oxv_helper *h = k->tokens->items[i];
+
+        if (h != NULL && h->seal_id != 0 && h->process.is_hung) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One search, and another where a process hung and is replaced. */
+static enum oxv_status
+search_until(struct oxv_keeper *k, uint64_t until_us, bool *is_found, struct oxv_err *err)
+{
+    struct oxv_token_start *start = &k->tokens->start;
+    enum oxv_status st;
+
+    do {
+        uint64_t now_us = oxv_clock_boot_us();
+
+        begin_search(k);
+        st = oxv_tokens_pump(k, &start->is_done, until_us > now_us ? until_us - now_us : 0, err);
+        if (st == OXV_OK) {
+            st = take_found(k, "at start", is_found, err);
+        }
+    } while (st == OXV_E_TOKEN && !start->is_trying && has_hung_helper(k) &&
+             oxv_clock_boot_us() < until_us);
+    return st;
+}
+
 enum oxv_status
 oxv_token_unseal_at_start(struct oxv_keeper *k, struct oxv_err *err)
 {
-    struct oxv_token_start *start = &k->tokens->start;
+    uint64_t wait_us = k->options.replaces ? REPLACED_START_US : OXV_TOKEN_START_US;
     struct oxv_entry entry = { .reason = oxv_view_text("at start") };
     bool is_found = false;
+    enum oxv_status st = search_until(k, oxv_clock_boot_us() + wait_us, &is_found, err);
 
-    begin_search(k);
-    enum oxv_status st =
-        oxv_tokens_pump(k, &start->is_done,
-                        k->options.replaces ? REPLACED_START_US : OXV_TOKEN_START_US, err);
-
-    if (st == OXV_OK) {
-        st = take_found(k, "at start", &is_found, err);
-    }
     if (st != OXV_OK) {
         oxv_state_note_failure(k, &entry, st);
     }
-    start->is_wanted = k->options.replaces && st != OXV_OK && st != OXV_E_IO && !is_found;
+    k->tokens->start.is_wanted = k->options.replaces && st != OXV_OK && st != OXV_E_IO && !is_found;
     return st;
 }
 

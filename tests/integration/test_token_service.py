@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import signal
+import threading
 import time
 from urllib.parse import quote
 
@@ -239,6 +240,31 @@ def test_without_its_token_the_service_does_not_start_and_says_why(make_token_se
     assert service.stop() == 0
 
 
+# ---- a helper that hangs at the start ----
+
+
+def test_a_token_helper_that_hangs_at_the_start_is_replaced(make_token_service, monkeypatch):
+    monkeypatch.setattr("support.service.START_SECONDS", 60)  # a call has 30 s
+    service = make_token_service()
+    service.init()
+    stopped = []
+
+    def stop_the_first():
+        """As it appears: before it has said that it opened the token."""
+        wait_until(lambda: service.daemon is not None, 5, "a start")
+        wait_until(lambda: service.helper_pids, 10, "a token helper")
+        stopped.extend(service.helper_pids)
+        os.kill(stopped[0], signal.SIGSTOP)
+
+    stopping = threading.Thread(target=stop_the_first)
+    stopping.start()
+    service.start()  # ready within the time of a start
+    stopping.join()
+    assert len(stopped) == 1
+    assert "it did not answer in time" in service.stderr
+    assert stopped[0] not in service.helper_pids
+
+
 # ---- a PIN of one token is for no other ----
 
 
@@ -263,11 +289,11 @@ def test_a_token_that_is_named_first_gets_no_pin_that_was_meant_for_others(make_
 
 def replace_keeper(service):
     """Kills it; the new one has said that it is up, sealed, and on stderr once what to run."""
-    said = service.stderr.count("oxvault unseal")
+    said = service.stderr.count("you run oxvault unseal")
     service.close_doors()
     os.kill(service.keeper_pid, signal.SIGKILL)
     wait_until(lambda: "the new keeper is up, sealed" in service.stderr, 10, "a keeper that is up")
-    assert service.stderr.count("oxvault unseal") == said + 1
+    assert service.stderr.count("you run oxvault unseal") == said + 1
     answer = service.sign_oauth1(EMPLOYEE_URL, connection="acme")
     assert (answer.status, answer.code) == (503, "sealed")
     assert "sealed" in service.oxvault("health", check=False).stdout
