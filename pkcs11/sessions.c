@@ -84,7 +84,7 @@ oxv_p11_session_get(struct oxv_p11_token *token, CK_SESSION_HANDLE *out)
         if (reserve(&token->pool, out)) {
             return CKR_OK;
         }
-        CK_RV rv = oxv_p11_open_session(token, false, out);
+        CK_RV rv = oxv_p11_try_session(token, false, out);
 
         if (rv == CKR_OK) {
             return CKR_OK;

@@ -214,8 +214,8 @@ oxv_p11_token_changes(const struct oxv_p11_token *token)
     return atomic_load(&token->changes);
 }
 
-static CK_RV
-try_open_session(const struct oxv_p11_token *token, bool is_rw, CK_SESSION_HANDLE *out)
+CK_RV
+oxv_p11_try_session(const struct oxv_p11_token *token, bool is_rw, CK_SESSION_HANDLE *out)
 {
     CK_FLAGS flags = CKF_SERIAL_SESSION | (is_rw ? CKF_RW_SESSION : 0);
     CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
@@ -235,10 +235,10 @@ try_open_session(const struct oxv_p11_token *token, bool is_rw, CK_SESSION_HANDL
 CK_RV
 oxv_p11_open_session(struct oxv_p11_token *token, bool is_rw, CK_SESSION_HANDLE *out)
 {
-    CK_RV rv = try_open_session(token, is_rw, out);
+    CK_RV rv = oxv_p11_try_session(token, is_rw, out);
 
     return rv == CKR_SESSION_COUNT && oxv_p11_sessions_close_idle(token)
-               ? try_open_session(token, is_rw, out)
+               ? oxv_p11_try_session(token, is_rw, out)
                : rv;
 }
 

@@ -97,6 +97,9 @@ OXV_MUST_USE enum oxv_token_trouble oxv_p11_open_locked(struct oxv_p11_token *to
                                                         struct oxv_p11_fault *fault);
 /* Under the write lock: reads CK_TOKEN_INFO anew. */
 CK_RV oxv_p11_refresh_info(struct oxv_p11_token *token);
+/* Opens a session for the pool: what is idle there is left, as it is what is waited for. */
+OXV_MUST_USE CK_RV oxv_p11_try_session(const struct oxv_p11_token *token, bool is_rw,
+                                       CK_SESSION_HANDLE *out);
 /*
  * Opens a session: read only where that is enough and the token has such. Where it has no more, the
  * idle ones of the pool go.
