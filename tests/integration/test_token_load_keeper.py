@@ -5,6 +5,7 @@ import hmac
 import threading
 import time
 
+import pytest
 from support import boxes, wire
 from support.memory import find_in_process
 from support.played_token import PIN, TokenHarness
@@ -127,6 +128,8 @@ def test_a_token_that_has_no_time_for_keys_is_asked_again(keeper, admin):  # noq
 # The end
 
 
+@pytest.mark.root
+@pytest.mark.plain  # AddressSanitizer maps terabytes
 def test_a_mac_that_may_not_be_released_is_wiped(keeper, admin):  # noqa: F811
     channel = furnish(keeper, admin)
     release = hold_signature(keeper, channel)
