@@ -82,6 +82,29 @@ is_encoded_control(struct oxv_view text, size_t at)
            oxv_parse_hex(oxv_view_slice(text, at + 1, 2), &byte, 1) && (byte < ' ' || byte == 0x7f);
 }
 
+/* tpm2-pkcs11 fills its model up with NULs, and that URI is the one that we write down ourselves.
+ */
+static bool
+is_padding(struct oxv_view text, size_t at)
+{
+    static const char *const padded[] = { "model=", "manufacturer=" };
+    size_t begin = at;
+
+    while (begin > 0 && text.data[begin - 1] != ';' && text.data[begin - 1] != ':') {
+        begin--;
+    }
+    struct oxv_view part = oxv_view_slice(text, begin, at - begin);
+
+    for (size_t i = 0; i < sizeof padded / sizeof padded[0]; i++) {
+        size_t head = strlen(padded[i]);
+
+        if (oxv_view_has_prefix(part, padded[i]) && part.len > head && part.data[head] != '%') {
+            return oxv_view_has_prefix(oxv_view_from(text, at), "%00");
+        }
+    }
+    return false;
+}
+
 static enum oxv_token_trouble
 check_text(struct oxv_view text, struct oxv_p11_fault *fault)
 {
@@ -94,7 +117,8 @@ check_text(struct oxv_view text, struct oxv_p11_fault *fault)
         if (text.data[i] <= ' ' || text.data[i] >= 0x7f) {
             return refuse(fault, "spaces and other bytes must be percent-encoded");
         }
-        if (is_encoded_control(text, i)) { /* a NUL would end the value: it would fit any token */
+        if (is_encoded_control(text, i) &&
+            !is_padding(text, i)) { /* a NUL would end the value: it would fit any token */
             return refuse(fault, "a value has a control character");
         }
     }

@@ -93,7 +93,7 @@ def mac(secret, message):
     ("pkcs11:token=ci;object-type=cert", "only token, serial, model and manufacturer"),
     ("pkcs11:token=ci;slot-id=1", "no slot-id"),
     ("pkcs11:slot-id=1", "no slot-id"),
-    ("pkcs11:token=ci;id=%01", "no id"),
+    ("pkcs11:token=ci;id=%41", "no id"),
     ("pkcs11:token=ci;object=k", "no object"),
     ("pkcs11:token=ci;type=secret-key", "no type"),
     ("pkcs11:token=ci?module-path=/tmp/evil.so", "no module-path"),
