@@ -150,8 +150,8 @@ pins_dir(const struct oxv_keeper *k)
     return k->vault != NULL ? k->dir_fd : -1;
 }
 
-/* Kept across restarts: a wrong PIN is tried once. */
-static void
+/* Kept across restarts: a wrong PIN is tried once. False where it could not be kept. */
+static bool
 note_refused(struct oxv_keeper *k, struct oxv_helper *h, const struct oxv_call_result *result)
 {
     struct oxv_refused_pin refused = { .token_uri = oxv_view_text(h->uri),
@@ -159,22 +159,34 @@ note_refused(struct oxv_keeper *k, struct oxv_helper *h, const struct oxv_call_r
                                        .hash = result->refused_hash,
                                        .when_us = k->now_us };
 
+    bool is_kept = true;
+
     if (result->trouble != OXV_TOKEN_PIN) {
-        return;
+        return true;
     }
     /* Without a hash: not tried at all, or the helper had no memory for one. */
     if (result->refused_hash.len > 0 || result->ckr == CKR_PIN_INCORRECT) {
-        oxv_token_pins_refuse(k->tokens->pins, pins_dir(k), &refused);
+        is_kept = oxv_token_pins_refuse(k->tokens->pins, pins_dir(k), &refused);
     }
     if (result->ckr == CKR_PIN_LOCKED) { /* some tokens never show it by their flags */
         h->pin_state = PIN_STATE_LOCKED;
     }
+    return is_kept;
 }
 
 static void
 settle_result(struct oxv_keeper *k, struct oxv_helper *h, const struct oxv_call_result *result)
 {
-    note_refused(k, h, result);
+    char text[OXV_HELPER_TEXT_BYTES];
+
+    if (!note_refused(k, h, result) &&
+        oxv_format(text, sizeof text,
+                   "%.*s (that could not be written to the disk: the next start "
+                   "may try it again)",
+                   (int)result->text.len, (const char *)result->text.data) == OXV_OK) {
+        settle(k, h, result->trouble, result->ckr, oxv_view_text(text));
+        return;
+    }
     settle(k, h, result->trouble, result->ckr, result->text);
 }
 
@@ -287,8 +299,8 @@ login_done(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
     }
     if (result->trouble == OXV_TOKEN_FINE) {
         after_login(k, h, result->fields);
-    } else if (h->typed_pin != NULL) { /* one that came meanwhile */
-        note_refused(k, h, result);
+    } else if (h->typed_pin != NULL) {    /* one that came meanwhile */
+        (void)note_refused(k, h, result); /* where it could not be kept, stderr says so */
         h->phase = OXV_HELPER_TROUBLED;
         oxv_token_begin(k, h);
     } else {

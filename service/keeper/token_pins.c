@@ -411,11 +411,12 @@ encode(const struct oxv_token_pins *pins, struct oxv_writer *w, struct oxv_write
     return st != OXV_OK || w->failed ? OXV_E_LIMIT : OXV_OK;
 }
 
-static void
+/* True where there is no file to be written. */
+static bool
 save(struct oxv_token_pins *pins, int dir_fd)
 {
     if (dir_fd < 0) {
-        return;
+        return true;
     }
     uint8_t *whole = malloc(FILE_MAX_BYTES);
     uint8_t *items = malloc(OXV_TOKEN_PINS_MAX_BYTES);
@@ -433,6 +434,7 @@ save(struct oxv_token_pins *pins, int dir_fd)
         (void)fprintf(stderr, "oxvault-keeper: %s cannot be written: %s\n", OXV_TOKEN_PINS_FILE,
                       err.text[0] != '\0' ? err.text : oxv_status_name(st));
     }
+    return st == OXV_OK;
 }
 
 static void
@@ -451,7 +453,7 @@ put(struct oxv_token_pins *pins, const struct oxv_refused_pin *item)
     store_refused(&pins->refused[i], item);
 }
 
-void
+bool
 oxv_token_pins_refuse(struct oxv_token_pins *pins, int dir_fd,
                       const struct oxv_refused_pin *refused)
 {
@@ -462,7 +464,7 @@ oxv_token_pins_refuse(struct oxv_token_pins *pins, int dir_fd,
                     refused->hash.len > 0 && refused->hash.len <= OXV_REFUSED_PART_MAX_BYTES;
 
     put(pins, has_hash ? refused : &any);
-    save(pins, dir_fd);
+    return save(pins, dir_fd);
 }
 
 void
@@ -479,5 +481,5 @@ oxv_token_pins_clear(struct oxv_token_pins *pins, int dir_fd, struct oxv_view ur
     } else {
         pins->refused[i] = pins->refused[--pins->refused_count];
     }
-    save(pins, dir_fd);
+    (void)save(pins, dir_fd); /* it says so; who logs in once more clears it */
 }

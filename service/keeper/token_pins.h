@@ -80,8 +80,9 @@ struct oxv_refused_pin oxv_token_pins_refused(const struct oxv_token_pins *pins,
 /* Both write the file (dir_fd -1: there is none yet). A failure is said on stderr: it is no reason
  * to stop. A refused PIN without a hash stands for any; `clear` is for when a person, or a PIN that
  * was not refused, has logged in. */
-void oxv_token_pins_refuse(struct oxv_token_pins *pins, int dir_fd,
-                           const struct oxv_refused_pin *refused);
+/* False: the refused one may be tried again after the next start. */
+OXV_MUST_USE bool oxv_token_pins_refuse(struct oxv_token_pins *pins, int dir_fd,
+                                        const struct oxv_refused_pin *refused);
 void oxv_token_pins_clear(struct oxv_token_pins *pins, int dir_fd, struct oxv_view uri);
 
 OXV_DEFINE_OWNER(oxv_token_pins);

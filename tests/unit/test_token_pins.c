@@ -166,7 +166,7 @@ refuse(struct oxv_token_pins *pins, const char *uri, const char *hash)
                                        .hash = oxv_view_text(hash),
                                        .when_us = 7 };
 
-    oxv_token_pins_refuse(pins, dir_fd, &refused);
+    assert_true(oxv_token_pins_refuse(pins, dir_fd, &refused));
 }
 
 static void
@@ -192,6 +192,21 @@ what_was_refused_outlives_a_restart(void **state)
     oxv_token_pins_load(pins, dir_fd);
     assert_int_equal(oxv_token_pins_refused(pins, oxv_view_text(URI)).hash.len, 0);
     assert_int_not_equal(oxv_token_pins_refused(pins, oxv_view_text("pkcs11:token=2")).hash.len, 0);
+}
+
+static void
+what_cannot_be_kept_is_told(void **state)
+{
+    OXV_AUTO(oxv_token_pins_freep) struct oxv_token_pins *pins = new_pins();
+    const struct oxv_refused_pin refused = { .token_uri = oxv_view_text(URI), .when_us = 7 };
+    int read_end[2];
+
+    (void)state;
+    assert_int_equal(pipe(read_end), 0); /* no directory */
+    assert_false(oxv_token_pins_refuse(pins, read_end[0], &refused));
+    assert_true(oxv_token_pins_refuse(pins, -1, &refused)); /* a vault that is being made */
+    assert_int_equal(close(read_end[0]), 0);
+    assert_int_equal(close(read_end[1]), 0);
 }
 
 static void
@@ -294,6 +309,7 @@ main(void)
         cmocka_unit_test(one_line_ending_goes_and_no_more),
         cmocka_unit_test(what_is_no_pin_is_refused),
         cmocka_unit_test(a_token_that_is_new_gets_no_pin_of_others),
+        cmocka_unit_test(what_cannot_be_kept_is_told),
         cmocka_unit_test(the_nearest_pin_is_taken),
         cmocka_unit_test_teardown(what_was_refused_outlives_a_restart, forget_file),
         cmocka_unit_test_teardown(more_tokens_than_fit_push_out_one, forget_file),
