@@ -56,9 +56,10 @@ check_directories(const char *path, uint64_t owner_uid_plus1, struct oxv_p11_fau
         }
         if (lstat(part, &st) != 0 || !is_safe_directory(&st, owner_uid_plus1)) {
             return oxv_p11_fault(fault, OXV_TOKEN_REFUSED, CKR_OK,
-                                 "module %s: the directory %s must be writable by its owner only, "
-                                 "root or the service's user",
-                                 path, part);
+                                 "module %s: the directory %s must belong to root%s and be "
+                                 "writable by its owner only",
+                                 path, part,
+                                 owner_uid_plus1 == 0 ? "" : " or to the service's user");
         }
     }
     return OXV_TOKEN_FINE;
@@ -77,10 +78,14 @@ check_file(const char *path, uint64_t owner_uid_plus1, char *out, struct oxv_p11
     if (!S_ISREG(st.st_mode)) {
         return refuse(fault, path, "it is no regular file");
     }
-    if (!is_trusted_owner(&st, owner_uid_plus1) || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    if (!is_trusted_owner(&st, owner_uid_plus1)) {
         return refuse(fault, path,
-                      "it must be writable by its owner only, root or the service's user "
-                      "(chmod go-w)");
+                      owner_uid_plus1 == 0 ? "it must belong to root (chown root)"
+                                           : "it must belong to root or to the service's user "
+                                             "(chown)");
+    }
+    if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return refuse(fault, path, "it must be writable by its owner only (chmod go-w)");
     }
     enum oxv_token_trouble t = check_directories(real, owner_uid_plus1, fault);
 

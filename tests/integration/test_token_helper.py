@@ -204,7 +204,9 @@ def test_a_module_of_another_user_is_refused(build, softhsm):
     module.chmod(0o644)
     for path in (module, place):
         os.chown(path, 60177, -1)
-        assert refused(open_module, build, module, softhsm.env).word == "refused"
+        trouble = refused(open_module, build, module, softhsm.env)
+        assert trouble.word == "refused" and "must belong to root" in trouble.text
+        assert "go-w" not in trouble.text  # nobody else may write to it
         # The keeper has no say in it.
         with Helper(build, softhsm.env) as helper:
             trouble = refused(helper.open, str(module), "pkcs11:token=ci", owner=60177 + 1)
