@@ -9,8 +9,11 @@
 #include "service/frontend/reply.h"
 
 #define ANSWERS_MAX_BYTES 8388608u /* of one batch */
-#define BEGINNING         "{\"responses\":["
-#define END               "]}"
+/* Out at once: a batch would fill a token's queue (96), and keep a caller's other requests from the
+ * credits. */
+#define OPEN_MAX  64u
+#define BEGINNING "{\"responses\":["
+#define END       "]}"
 
 /* Where an item's JSON is in `text`; no length: not answered yet. */
 struct answer {
@@ -134,6 +137,8 @@ oxv_batch_answer(struct oxv_peer *p, size_t item, struct oxv_view json)
         p->batch = NULL;
         write_reply(p, batch);
         oxv_batch_free(batch);
+    } else if (batch->next != NULL) {
+        oxv_call_queue(p);
     }
 }
 
@@ -221,6 +226,10 @@ oxv_batch_send(struct oxv_peer *p)
     while (p->batch != NULL && p->batch->next != NULL) {
         size_t item = p->batch->next_index;
         struct oxv_err err = { 0 };
+
+        if (item - p->batch->answered >= OPEN_MAX) {
+            return OXV_BATCH_PAUSED;
+        }
         struct oxv_call *call = oxv_call_open(f, p, OXV_MSG_SIGN);
         enum oxv_status st = call == NULL ? OXV_E_BUSY : put_item(p, call, &err);
 

@@ -9,6 +9,7 @@
 enum oxv_batch_step {
     OXV_BATCH_SENT,    /* one question went out */
     OXV_BATCH_BLOCKED, /* the channel takes no more now, or there is no credit */
+    OXV_BATCH_PAUSED,  /* enough questions are out: an answer puts the peer into the queue again */
     OXV_BATCH_DONE,    /* all questions are out; or the answer is complete and written */
 };
 

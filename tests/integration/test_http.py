@@ -137,7 +137,7 @@ def test_an_early_answer_reaches_a_peer_that_sends_a_lot(acme):
 
 # Not in a TPM: 1,000 signatures are a load there.
 @on(("software", *SOFTHSM))
-def test_a_batch_of_1000_is_signed_in_order(acme):
+def test_a_batch_of_1000_is_signed_and_answered_in_order(acme):
     requests = [{"kind": "oauth1", **json.loads(SIGN)} for _ in range(1000)]
     for i, request in enumerate(requests):
         request["url"] += str(i)
@@ -145,7 +145,7 @@ def test_a_batch_of_1000_is_signed_in_order(acme):
     got = answer.json["responses"]
     assert len(got) == 1000
     indexes = [g["log"]["index"] for g in got]
-    assert indexes == sorted(indexes)
+    assert len(set(indexes)) == 1000  # a token answers in an order of its own
     entries = {e["seq"]: e for e in acme.log_entries()}
     assert [entries[i]["path"] for i in indexes] == [
         f"/services/rest/record/v1/employee/40{i}" for i in range(1000)
