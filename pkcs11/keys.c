@@ -412,8 +412,8 @@ check_request(const struct oxv_p11_load *load, struct oxv_p11_fault *fault)
         wrong = "to unwrap, a pair and a blob are needed and nothing else";
     } else if (load->value != NULL &&
                oxv_secret_len(load->value) != oxv_p11_block_bytes(load->hash) &&
-               oxv_secret_len(load->value) != oxv_p11_mac_bytes(load->hash)) {
-        wrong = "a key is as long as its hash or its hash's block";
+               oxv_secret_len(load->value) != oxv_p11_block_bytes(load->hash) / 2) {
+        wrong = "a key has the bytes of its hash's block, or half of them"; /* design.md 5.3 */
     } else if (load->value != NULL && load->form != OXV_KEY_TOKEN) {
         wrong = "only a key of form token is made";
     }
