@@ -250,8 +250,8 @@ oxv_box_open(struct oxv_view box, const uint8_t public_key[OXV_BOX_KEY_BYTES],
     if (crypto_box_seal_open(oxv_secret_bytes(opened), box.data, box.len, public_key,
                              oxv_secret_view(private_key).data) != 0) {
         return oxv_fail(err, OXV_E_FORGED,
-                        "the box is damaged or was not sealed to this start of the service: read "
-                        "vault.pub again");
+                        "the box is damaged or was not sealed to this start of the service: run "
+                        "the command again, for the service may have been restarted");
     }
     enum oxv_status st = oxv_fields_decode(oxv_secret_view(opened), &oxv_box_shape, &read, err);
 

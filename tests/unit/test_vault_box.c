@@ -158,10 +158,16 @@ static void
 another_start_of_the_service_cannot_open_it(void **state)
 {
     struct box_fixture *b = *state;
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *plain = NULL;
+    struct oxv_box head;
+    struct oxv_err err = { 0 };
 
     oxv_secret_freep(&b->private_key);
     assert_int_equal(oxv_box_keypair(b->public_key, &b->private_key, NULL), OXV_OK);
-    assert_int_equal(open_box(b, b->sealed), OXV_E_FORGED);
+    assert_int_equal(oxv_box_open(b->sealed, b->public_key, b->private_key, OXV_BOX_UNSEAL,
+                                  b->vault_id, &plain, &head, &err),
+                     OXV_E_FORGED);
+    assert_non_null(strstr(err.text, "run the command again"));
 }
 
 /* Seals bytes that are no canonical record. */
