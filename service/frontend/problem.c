@@ -9,7 +9,7 @@ static const struct oxv_problem problems[] = {
     { "no_grant", "No grant allows this", 403 },
     { "unknown_caller", "This user is not a caller", 403 },
     { "url_not_allowed", "No grant covers this URL", 403 },
-    { "wrong_seal", "This passphrase or key file does not open the vault", 403 },
+    { "wrong_seal", "This passphrase, key file or PIN does not open it", 403 },
     { OXV_CODE_NOT_FOUND, "There is no such thing", 404 },
     { OXV_CODE_METHOD_NOT_ALLOWED, "The method is not allowed here", 405 },
     { "conflict", "This does not fit the present state", 409 },

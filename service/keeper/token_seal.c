@@ -98,6 +98,16 @@ value_done(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,
                                                                : (uint64_t)OXV_TOKEN_DATA,
                              result->text, &err);
     }
+    if (result->trouble == OXV_TOKEN_NO_KEY || result->trouble == OXV_TOKEN_DATA) {
+        struct oxv_view said = result->text.len > 0
+                                   ? result->text
+                                   : oxv_view_text("the seal's key is not there, or another one");
+
+        (void)oxv_fail(&err, err.status,
+                       "token %.64s: %.*s; open the vault by another seal, and do not initialise "
+                       "the token again",
+                       h->label, (int)said.len, (const char *)said.data);
+    }
     note(s, &err);
     try_next(k, s);
 }

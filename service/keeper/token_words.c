@@ -70,8 +70,8 @@ advice(const struct oxv_helper *h, uint64_t trouble)
     case OXV_TOKEN_DATA:
     case OXV_TOKEN_NO_KEY:
         return "; see docs/tokens.md, or import the connection again";
-    case OXV_TOKEN_AMBIGUOUS:
-        return "; name it by all attributes of its URI";
+    case OXV_TOKEN_AMBIGUOUS: /* of the tokens; else of the keys in it */
+        return h->is_opened ? "" : "; name it by all attributes of its URI";
     case OXV_TOKEN_BUSY:
         return "; try again";
     default:

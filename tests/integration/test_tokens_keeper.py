@@ -149,6 +149,7 @@ def test_each_trouble_at_opening_is_told_and_nothing_stays(keeper, admin, troubl
         h.trouble(ident, trouble, 0x30, "so it is")]
     got, detail = problem(keeper.add_token(admin))
     assert got == code and "so it is" in detail
+    assert ("name it by all attributes" in detail) == (trouble == wire.AMBIGUOUS)
     keeper.until(lambda: keeper.lost == 1)
     assert keeper.tokens(admin) == []
 
@@ -243,6 +244,14 @@ def test_a_key_that_is_not_what_was_imported_is_refused_and_destroyed(keeper, ad
     kind, values = keeper.token.calls[-1]
     assert kind == wire.HELPER_DROP and bool(values.get(3)) == (form == wire.TOKEN)
     assert problem(keeper.ask(admin, ADMIN_CONNECTION, wire.fields((1, "acme"))))[0] == "not_found"
+
+
+def test_a_key_id_that_is_taken_is_told_without_a_word_of_the_tokens_uri(keeper, admin):
+    document(keeper.add_token(admin))
+    keeper.token.answers[wire.HELPER_LOAD] = lambda h, ident, _: [
+        h.trouble(ident, wire.AMBIGUOUS, text="there is such a key")]
+    code, detail = problem(add_connection(keeper, admin, form=wire.TOKEN))
+    assert code == "conflict" and detail.endswith("there is such a key")
 
 
 def test_a_blob_that_does_not_open_is_refused(keeper, admin):
