@@ -98,6 +98,20 @@ find_module(struct oxv_cli *cli, const char *uri, char *out, size_t out_size)
                                          "name it with --module");
 }
 
+/* A token that the service does not know gets none of its PINs: this one is asked for. */
+static enum oxv_exit
+choose_pin(struct oxv_cli *cli, const char *uri, const struct oxv_pin_source **out)
+{
+    OXV_AUTO(oxv_buffer_done) struct oxv_buffer tokens = { 0 };
+    struct oxv_view token;
+    enum oxv_exit code = oxv_token_list_get(cli, &tokens);
+
+    *out = code == OXV_EXIT_DONE && oxv_token_list_match(oxv_buffer_view(&tokens), uri, &token) == 0
+               ? &oxv_pin_options
+               : &oxv_pin_options_quiet;
+    return code;
+}
+
 /* The service logs in to the token and, but for objects, sees to a pair that unwraps. */
 static enum oxv_exit
 add_token(struct oxv_cli *cli, const char *uri, struct oxv_buffer *answer)
@@ -105,9 +119,11 @@ add_token(struct oxv_cli *cli, const char *uri, struct oxv_buffer *answer)
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *pin = NULL;
     char module[OXV_TOKEN_MODULE_MAX_BYTES + 1];
     bool objects = oxv_cli_flag(cli, "objects-only") || oxv_cli_flag(cli, "key-id");
+    const struct oxv_pin_source *source = NULL;
     enum oxv_exit code = find_module(cli, uri, module, sizeof module);
 
-    code = code == OXV_EXIT_DONE ? oxv_pin_read(cli, &oxv_pin_options_quiet, &pin) : code;
+    code = code == OXV_EXIT_DONE ? choose_pin(cli, uri, &source) : code;
+    code = code == OXV_EXIT_DONE ? oxv_pin_read(cli, source, &pin) : code;
     if (code != OXV_EXIT_DONE) {
         return code;
     }

@@ -1,6 +1,7 @@
 """A whole service with a token: the exact commands of issue 3, and a token that goes and comes."""
 
 import hashlib
+import json
 import os
 import pwd
 import shutil
@@ -15,6 +16,7 @@ from support.credentials import A1, EMPLOYEE_URL
 from support.load import Load, not_in_log
 from support.process import process, wait_until
 from support.service import StartFailed, private_file
+from support.terminal import Terminal
 from support.token_service import LoginCounter, TokenService
 from support.tokens import SoftHsm, Tpm
 
@@ -238,6 +240,36 @@ def test_without_its_token_the_service_does_not_start_and_says_why(make_token_se
     service.token.move_back()
     service.start()
     assert service.stop() == 0
+
+
+def test_the_pin_of_a_token_that_is_new_is_asked_for(make_token_service):
+    service = up(make_token_service())
+    service.token.add_token("other", "5678")
+    file = private_file(service.base / "secrets.json", json.dumps(A1.secrets))
+    terminal = Terminal(
+        service.build.oxvault, "--run", service.run, "connection", "add", "hsm2", "--system", "netsuite",
+        "--account-id", A1.account, "--consumer-key", A1.consumer_key, "--token-id", A1.token,
+        "--secrets-file", file, "--in-token", "pkcs11:token=other", "--module", service.module)
+    try:
+        terminal.expect("PIN of the token")
+        assert not terminal.echoes()
+        terminal.type("5678\n")
+        terminal.wait()
+        assert terminal.code == 0
+    finally:
+        terminal.close()
+    assert key_of(service, "hsm2")["key_form"] == "unwrap"
+
+
+def test_a_seal_whose_key_is_gone_says_what_to_do(make_token_service):
+    service = make_token_service()
+    service.init()
+    for path in service.token.objects():
+        path.unlink()
+    with pytest.raises(StartFailed) as failed:
+        service.start()
+    assert "open the vault by another seal, and do not initialise the token again" in failed.value.stderr
+    assert "import the connection" not in failed.value.stderr
 
 
 # ---- a helper that hangs at the start ----
