@@ -48,7 +48,7 @@ struct oxv_keeper_options {
     bool require_sandbox;
     bool single_uid;
     bool userns_allowed;
-    bool replaces; /* the service was ready: what does not open leaves it sealed */
+    bool replaces;            /* the service was ready: what does not open leaves it sealed */
     char source_path[4096];   /* where that came from, for messages; "" where from no file */
     bool source_beside_vault; /* the passphrase or key file is on the vault's file system */
 };
