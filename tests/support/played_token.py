@@ -192,8 +192,9 @@ class TokenHarness(KeeperHarness):
         self.pin_sources = []
         self.seal = "keyfile"
 
-    def init_by_token(self, pin=PIN, expect=0):
-        """`oxvault-keeper --init --seal token` with the played helper as its descriptor 4."""
+    def init_by_token(self, pin=PIN, expect=0, uid=None):
+        """`oxvault-keeper --init --seal token` with the played helper as its descriptor 4; as a
+        command of root that drops its rights to `uid`, where that is given."""
         self.seal = "token"
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         helper = PlayedHelper(self.token, ours)
@@ -201,13 +202,13 @@ class TokenHarness(KeeperHarness):
         os.write(written, pin)
         os.close(written)
         try:
-            return self.run_init(source, theirs.fileno(), expect)
+            return self.run_init(source, theirs.fileno(), expect, uid)
         finally:
             os.close(source)
             theirs.close()
             helper.end()
 
-    def run_init(self, source, channel, expect):
+    def run_init(self, source, channel, expect, uid=None):
         import fcntl
         import subprocess
 
@@ -216,6 +217,8 @@ class TokenHarness(KeeperHarness):
         def place():
             os.dup2(high[0], 3)
             os.dup2(high[1], 4)
+            if uid is not None:
+                os.setuid(uid)
 
         done = subprocess.run(
             [self.keeper, "--init", "--dir", str(self.dir), "--seal", "token", "--module", MODULE,
@@ -305,8 +308,8 @@ class TokenHarness(KeeperHarness):
         assert kind == wire.DOC, doc
         return boxes.box(self.published, purpose, base64.b64decode(doc["challenge"]), payload)
 
-    def add_token(self, admin, pin=PIN, objects_only=None):
-        payload = wire.fields((1, MODULE), (2, URI), (3, pin), (5, objects_only))
+    def add_token(self, admin, pin=PIN, objects_only=None, module=MODULE, uri=URI):
+        payload = wire.fields((1, module), (2, uri), (3, pin), (5, objects_only))
         sealed = self.box(admin, boxes.TOKEN_ADD, payload)
         return self.ask(admin, wire.TOKEN_ADD, wire.fields((1, sealed)))
 
