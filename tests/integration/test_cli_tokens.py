@@ -489,7 +489,7 @@ def lying_door(false_service, tmp_path):
     def add(answer, line, *more):
         (tmp_path / "vault.pub").write_text(f"oxvault-vault-pub/1 {vault_id.hex()} {key}\n{line}\n")
         (tmp_path / "vault.pub").chmod(0o644)
-        answers["/v1/admin/tokens"] = answer
+        answers["/v1/admin/tokens"] = {**answer, "tokens": []}  # POST adds, GET lists
         door.requests.clear()
         done = command("connection", "add", "acme", *NETSUITE, "--secrets-file", secret_file, "--in-token", CI,
                        "--module", MODULE, "--pin-file", pin_file, *more)
