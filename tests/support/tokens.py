@@ -175,6 +175,26 @@ TPM_CONF = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configur
 """
 
 
+def _is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_pair_of_ports():
+    """Below the ephemeral ports. Each process begins elsewhere, as several run at once."""
+    begin = os.getpid() % 8_000
+    for i in range(8_000):
+        port = 12_000 + 2 * ((begin + i) % 8_000)
+        if _is_free(port) and _is_free(port + 1):
+            return port
+    raise OSError("no two free ports side by side")
+
+
 class Tpm:
     """
     A TPM in software with tpm2-pkcs11 before it. A resource manager is needed, and for that a bus.
@@ -188,8 +208,7 @@ class Tpm:
         self.directory = _public_directory("oxv-tpm-")
         for name in ("state", "store", "cfg"):
             (self.directory / name).mkdir(mode=0o700)
-        # Below the ephemeral ports, and another pair for each test process.
-        self.port = 12_000 + 2 * (os.getpid() % 8_000)
+        self.port = _free_pair_of_ports()
         self.env = {
             "TPM2_PKCS11_STORE": str(self.directory / "store"),
             "TPM2_PKCS11_TCTI": "tabrmd:bus_type=session",
