@@ -81,7 +81,8 @@ def secrets_file(service, **members):
 
 
 def state_of(service, label="ci"):
-    return next(token["state"] for token in service.tokens if token["label"] == label)
+    """None: it is not in the list yet, as just after a start."""
+    return next((token["state"] for token in service.tokens if token["label"] == label), None)
 
 
 def key_of(service, name="acme"):
