@@ -201,7 +201,7 @@ try_all(struct oxv_cli *cli, struct oxv_view seals, const struct existing *exist
 
 static const struct oxv_pin_source existing_pin = {
     "existing-pin-file", "existing-pin-fd",
-    "PIN of the token that opens the vault now (empty: the service has it): "
+    "PIN of the token that opens the vault now (empty: it has a PIN pad): "
 };
 
 /* What the options name; without any, what the vault has. */

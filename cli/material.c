@@ -65,37 +65,51 @@ oxv_material_open_fd(const struct oxv_cli *cli, const char *text, int *out)
     return OXV_EXIT_DONE;
 }
 
+/* Says what is wrong without a word of the secret. */
 static enum oxv_exit
-read_fd(const struct oxv_cli *cli, int fd, const char *from, struct oxv_secret **out)
+read_fd(const struct oxv_cli *cli, int fd, const char *from, const struct oxv_material_kind *kind,
+        struct oxv_secret **out)
 {
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *secret = NULL;
     struct oxv_err err = { 0 };
 
-    if (oxv_read_secret_fd(fd, OXV_PASSPHRASE_MAX_BYTES, true, out, &err) != OXV_OK) {
-        oxv_err_prefix(&err, "passphrase from %s", from);
+    if (oxv_read_secret_fd(fd, kind->max, true, &secret, &err) != OXV_OK) {
+        oxv_err_prefix(&err, "%s from %s", kind->name, from);
         return oxv_cli_err(cli, &err);
     }
+    struct oxv_view bytes = oxv_secret_view(secret);
+
+    if (kind->has_no_nul && oxv_view_find(bytes, 0) < bytes.len) {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED, "%s from %s: there is a NUL in it", kind->name,
+                            from);
+    }
+    *out = oxv_secret_take(&secret);
     return OXV_EXIT_DONE;
 }
 
-static enum oxv_exit
-from_file(const struct oxv_cli *cli, const char *path, struct oxv_secret **out)
+enum oxv_exit
+oxv_material_given(const struct oxv_cli *cli, const char *file_option, const char *fd_option,
+                   const struct oxv_material_kind *kind, struct oxv_secret **out)
 {
     OXV_AUTO(oxv_closep) int fd = -1;
+    const char *path = oxv_cli_option(cli, file_option);
+    const char *number = oxv_cli_option(cli, fd_option);
     struct oxv_err err = { 0 };
 
-    if (oxv_open_secret_file(path, &fd, &err) != OXV_OK) {
-        return oxv_cli_err(cli, &err);
+    *out = NULL;
+    if (path != NULL && number != NULL) {
+        return oxv_cli_usage(cli, "--%s and --%s exclude each other", file_option, fd_option);
     }
-    return read_fd(cli, fd, path, out);
-}
-
-static enum oxv_exit
-from_fd(const struct oxv_cli *cli, const char *number, struct oxv_secret **out)
-{
-    OXV_AUTO(oxv_closep) int fd = -1;
+    if (path != NULL) {
+        return oxv_open_secret_file(path, &fd, &err) == OXV_OK ? read_fd(cli, fd, path, kind, out)
+                                                               : oxv_cli_err(cli, &err);
+    }
+    if (number == NULL) {
+        return OXV_EXIT_DONE;
+    }
     enum oxv_exit code = oxv_material_open_fd(cli, number, &fd);
 
-    return code == OXV_EXIT_DONE ? read_fd(cli, fd, "the descriptor", out) : code;
+    return code == OXV_EXIT_DONE ? read_fd(cli, fd, "the descriptor", kind, out) : code;
 }
 
 static enum oxv_exit
@@ -141,18 +155,12 @@ enum oxv_exit
 oxv_material_passphrase(const struct oxv_cli *cli, const struct oxv_passphrase_source *source,
                         struct oxv_secret **out)
 {
-    const char *file = oxv_cli_option(cli, source->file_option);
-    const char *fd = oxv_cli_option(cli, source->fd_option);
+    static const struct oxv_material_kind kind = { "passphrase", OXV_PASSPHRASE_MAX_BYTES, false };
+    enum oxv_exit code =
+        oxv_material_given(cli, source->file_option, source->fd_option, &kind, out);
 
-    if (file != NULL && fd != NULL) {
-        return oxv_cli_usage(cli, "--%s and --%s exclude each other", source->file_option,
-                             source->fd_option);
-    }
-    if (file != NULL) {
-        return from_file(cli, file, out);
-    }
-    if (fd != NULL) {
-        return from_fd(cli, fd, out);
+    if (code != OXV_EXIT_DONE || *out != NULL) {
+        return code;
     }
     return oxv_prompt_possible() ? from_terminal(cli, source, out) : from_stdin(cli, source, out);
 }

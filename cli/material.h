@@ -14,6 +14,13 @@ struct oxv_passphrase_source {
     bool twice; /* ask again, and compare: for a new one */
 };
 
+/* What a secret of one line is called in messages, and how long it may be. */
+struct oxv_material_kind {
+    const char *name; /* "passphrase" */
+    size_t max;
+    bool has_no_nul; /* a NUL in it is refused */
+};
+
 /* Before the first secret: closes this process to others, and honours --allow-unlocked-memory of
  * the command. */
 enum oxv_exit oxv_material_setup(const struct oxv_cli *cli);
@@ -28,6 +35,15 @@ enum oxv_exit oxv_material_open_fd(const struct oxv_cli *cli, const char *text, 
 enum oxv_exit oxv_material_passphrase(const struct oxv_cli *cli,
                                       const struct oxv_passphrase_source *source,
                                       struct oxv_secret **out);
+
+/*
+ * One line of at most `max` bytes (base/io.h) from the file or descriptor that one of the two
+ * options names; `what` names it in messages: "passphrase". Where neither is given *out stays NULL,
+ * and no error is told.
+ */
+enum oxv_exit oxv_material_given(const struct oxv_cli *cli, const char *file_option,
+                                 const char *fd_option, const struct oxv_material_kind *kind,
+                                 struct oxv_secret **out);
 
 /* The reading end of a pipe that holds the secret already, which fits any pipe's buffer. */
 enum oxv_exit oxv_material_pipe(const struct oxv_cli *cli, const struct oxv_secret *secret,
