@@ -100,6 +100,17 @@ oxv_passphrase_parameters(struct oxv_seal_record *record, uint8_t salt_buffer[16
     record->kdf_salt = oxv_view(salt_buffer, SALT_BYTES);
 }
 
+struct oxv_seal_input
+oxv_seal_input_of(enum oxv_seal_kind kind, const struct oxv_secret *material)
+{
+    return (struct oxv_seal_input){
+        .kind = kind,
+        .stretched = kind == OXV_SEAL_PASSPHRASE ? material : NULL,
+        .keyfile = kind == OXV_SEAL_KEYFILE ? material : NULL,
+        .token_value = kind == OXV_SEAL_TOKEN ? material : NULL,
+    };
+}
+
 /* The one secret that is set, of the kind the input names and of 32 bytes. */
 static enum oxv_status
 material_of(const struct oxv_seal_input *input, const struct oxv_secret **out, struct oxv_err *err)

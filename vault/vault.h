@@ -64,6 +64,9 @@ struct oxv_seal_input {
     const struct oxv_secret *token_value; /* token: the 32 bytes that it unwrapped */
 };
 
+/* The material that a seal of this kind takes. It is borrowed. */
+struct oxv_seal_input oxv_seal_input_of(enum oxv_seal_kind kind, const struct oxv_secret *material);
+
 /* Argon2id (libsodium) of a passphrase: 32 bytes. Parameters out of bounds: OXV_E_FORGED. */
 OXV_MUST_USE enum oxv_status oxv_passphrase_stretch(const struct oxv_secret *passphrase,
                                                     const struct oxv_seal_record *parameters,

@@ -12,6 +12,13 @@ void oxv_admin_lock(struct oxv_keeper *k, const struct oxv_request *request);
 /* admin_seals.c */
 void oxv_admin_seals(struct oxv_keeper *k, const struct oxv_request *request);
 void oxv_admin_seal_add(struct oxv_keeper *k, const struct oxv_request *request);
+/* The change that adds a seal, and its answer. */
+void oxv_admin_seal_store(struct oxv_keeper *k, const struct oxv_request *request,
+                          const struct oxv_seal_input *existing, const struct oxv_seal_input *added,
+                          const struct oxv_seal_record *record);
+/* The record of a new seal that no token is needed for; its check value is not filled in. */
+struct oxv_seal_record oxv_seal_record_of(const struct oxv_keeper *k,
+                                          const struct oxv_box_seal_add *box);
 void oxv_admin_seal_remove(struct oxv_keeper *k, const struct oxv_request *request);
 
 /* admin_connections.c */

@@ -50,36 +50,62 @@ materials_done(struct seal_materials *m)
     oxv_secret_freep(&m->added);
 }
 
-static struct oxv_seal_input
-seal_input(uint64_t kind, const struct oxv_secret *material)
+void
+oxv_admin_seal_store(struct oxv_keeper *k, const struct oxv_request *request,
+                     const struct oxv_seal_input *existing, const struct oxv_seal_input *added,
+                     const struct oxv_seal_record *record)
 {
-    return (struct oxv_seal_input){ .kind = (enum oxv_seal_kind)kind,
-                                    .stretched = kind == OXV_SEAL_PASSPHRASE ? material : NULL,
-                                    .keyfile = kind == OXV_SEAL_KEYFILE ? material : NULL };
+    struct oxv_entry entry = { .type = OXV_ENTRY_SEAL_ADD,
+                               .reason = oxv_view_text(oxv_seal_kind_name(record->kind)) };
+    struct oxv_admin_change c;
+    struct oxv_err err = { 0 };
+    uint64_t id = 0;
+
+    if (!oxv_admin_change_begin(&c, k, request)) {
+        return;
+    }
+    if (oxv_change_add_seal(c.change, existing, added, record, &id, &err) != OXV_OK) {
+        oxv_admin_change_refuse(&c, OXV_ENTRY_SEAL_ADD, &err);
+        return;
+    }
+    if (oxv_admin_change_finish(&c, &entry, 1)) {
+        oxv_tokens_adopt(k);
+        oxv_admin_answer_id(k, request, id, oxv_view(NULL, 0));
+    }
 }
 
-static enum oxv_status
-add_seal(struct oxv_admin_change *c, const struct oxv_box_seal_add *box, uint64_t *id,
-         struct oxv_err *err)
+struct oxv_seal_record
+oxv_seal_record_of(const struct oxv_keeper *k, const struct oxv_box_seal_add *box)
+{
+    return (struct oxv_seal_record){ .kind = box->kind,
+                                     .created_us = k->now_us,
+                                     .kdf_ops = box->kdf_ops,
+                                     .kdf_memory_bytes = box->kdf_memory_bytes,
+                                     .kdf_salt = box->kdf_salt };
+}
+
+static void
+add_seal(struct oxv_keeper *k, const struct oxv_request *request,
+         const struct oxv_box_seal_add *box)
 {
     OXV_AUTO(materials_done)
     struct seal_materials m = {
         .existing = oxv_secret_copy(box->existing_material),
         .added = oxv_secret_copy(box->material),
     };
-    struct oxv_seal_record record = { .kind = box->kind,
-                                      .created_us = c->k->now_us,
-                                      .kdf_ops = box->kdf_ops,
-                                      .kdf_memory_bytes = box->kdf_memory_bytes,
-                                      .kdf_salt = box->kdf_salt };
+    struct oxv_seal_record record = oxv_seal_record_of(k, box);
+    struct oxv_err err = { 0 };
 
     if (m.existing == NULL || m.added == NULL) {
-        return oxv_fail(err, OXV_E_MEMORY, "no locked memory left");
+        (void)oxv_fail(&err, OXV_E_MEMORY, "no locked memory left");
+        oxv_admin_refuse(k, request, OXV_ENTRY_SEAL_ADD, &err);
+        return;
     }
-    struct oxv_seal_input existing = seal_input(box->existing_kind, m.existing);
-    struct oxv_seal_input added = seal_input(box->kind, m.added);
+    struct oxv_seal_input existing =
+        oxv_seal_input_of((enum oxv_seal_kind)box->existing_kind, m.existing);
+    struct oxv_seal_input added = oxv_seal_input_of((enum oxv_seal_kind)box->kind, m.added);
 
-    return oxv_change_add_seal(c->change, &existing, &added, &record, id, err);
+    oxv_admin_seal_store(k, request, &existing, &added, &record);
 }
 
 void
@@ -88,30 +114,15 @@ oxv_admin_seal_add(struct oxv_keeper *k, const struct oxv_request *request)
     const struct oxv_msg_box *msg = request->fields;
     OXV_AUTO(oxv_opened_box_done) struct oxv_opened_box box = { 0 };
     struct oxv_box_seal_add fields = { 0 };
-    struct oxv_entry entry = { .type = OXV_ENTRY_SEAL_ADD };
-    struct oxv_admin_change c;
     struct oxv_err err = { 0 };
-    uint64_t id = 0;
 
     if (oxv_challenge_open_box(k, request, msg->box, OXV_BOX_SEAL_ADD, &box, &err) != OXV_OK ||
         oxv_fields_decode(box.head.payload, &oxv_box_seal_add_shape, &fields, &err) != OXV_OK) {
         oxv_admin_refuse(k, request, OXV_ENTRY_SEAL_ADD, &err);
-        return;
-    }
-    if (fields.kind == OXV_SEAL_TOKEN || fields.existing_kind == OXV_SEAL_TOKEN) {
+    } else if (fields.kind == OXV_SEAL_TOKEN || fields.existing_kind == OXV_SEAL_TOKEN) {
         oxv_admin_seal_add_by_token(k, request, &box);
-        return;
-    }
-    if (!oxv_admin_change_begin(&c, k, request)) {
-        return;
-    }
-    if (add_seal(&c, &fields, &id, &err) != OXV_OK) {
-        oxv_admin_change_refuse(&c, OXV_ENTRY_SEAL_ADD, &err);
-        return;
-    }
-    entry.reason = oxv_view_text(oxv_seal_kind_name(fields.kind));
-    if (oxv_admin_change_finish(&c, &entry, 1)) {
-        oxv_admin_answer_id(k, request, id, oxv_view(NULL, 0));
+    } else {
+        add_seal(k, request, &fields);
     }
 }
 

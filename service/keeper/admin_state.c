@@ -49,11 +49,7 @@ unseal_by_box(struct oxv_keeper *k, const struct oxv_request *request,
     if (material == NULL) {
         return oxv_fail(err, OXV_E_MEMORY, "no locked memory left");
     }
-    struct oxv_seal_input input = {
-        .kind = (enum oxv_seal_kind)fields.seal_kind,
-        .stretched = fields.seal_kind == OXV_SEAL_PASSPHRASE ? material : NULL,
-        .keyfile = fields.seal_kind == OXV_SEAL_KEYFILE ? material : NULL,
-    };
+    struct oxv_seal_input input = oxv_seal_input_of((enum oxv_seal_kind)fields.seal_kind, material);
 
     st = oxv_state_unseal(k, &input, fields.seal_id, &entry, err);
     if (st != OXV_OK) {

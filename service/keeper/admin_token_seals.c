@@ -81,17 +81,6 @@ oxv_admin_unseal_by_token(struct oxv_keeper *k, const struct oxv_request *reques
     }
 }
 
-static struct oxv_seal_input
-input_of(uint64_t kind, const struct oxv_secret *material)
-{
-    return (struct oxv_seal_input){
-        .kind = (enum oxv_seal_kind)kind,
-        .stretched = kind == OXV_SEAL_PASSPHRASE ? material : NULL,
-        .keyfile = kind == OXV_SEAL_KEYFILE ? material : NULL,
-        .token_value = kind == OXV_SEAL_TOKEN ? material : NULL,
-    };
-}
-
 static struct oxv_box_seal_add
 read_box(const struct oxv_token_op *op)
 {
@@ -108,38 +97,18 @@ static void
 add_seal(struct oxv_keeper *k, struct oxv_token_op *op)
 {
     struct oxv_box_seal_add box = read_box(op);
-    struct oxv_seal_record record = box.kind == OXV_SEAL_TOKEN
-                                        ? op->sealed->record
-                                        : (struct oxv_seal_record){
-                                              .kind = box.kind,
-                                              .created_us = k->now_us,
-                                              .kdf_ops = box.kdf_ops,
-                                              .kdf_memory_bytes = box.kdf_memory_bytes,
-                                              .kdf_salt = box.kdf_salt,
-                                          };
-    struct oxv_seal_input existing = input_of(box.existing_kind, op->existing);
-    struct oxv_seal_input added = input_of(box.kind, op->added);
-    struct oxv_entry entry = { .type = OXV_ENTRY_SEAL_ADD,
-                               .reason = oxv_view_text(oxv_seal_kind_name(box.kind)) };
-    struct oxv_admin_change c;
-    struct oxv_err err = { 0 };
-    uint64_t id = 0;
+    struct oxv_seal_record record =
+        box.kind == OXV_SEAL_TOKEN ? op->sealed->record : oxv_seal_record_of(k, &box);
+    struct oxv_seal_input existing =
+        oxv_seal_input_of((enum oxv_seal_kind)box.existing_kind, op->existing);
+    struct oxv_seal_input added = oxv_seal_input_of((enum oxv_seal_kind)box.kind, op->added);
 
     if (!oxv_token_op_may_go_on(k, op)) {
         return;
     }
     struct oxv_request request = oxv_token_op_request(k, op);
 
-    if (!oxv_admin_change_begin(&c, k, &request)) {
-        oxv_token_op_done(k, op);
-        return;
-    }
-    if (oxv_change_add_seal(c.change, &existing, &added, &record, &id, &err) != OXV_OK) {
-        oxv_admin_change_refuse(&c, OXV_ENTRY_SEAL_ADD, &err);
-    } else if (oxv_admin_change_finish(&c, &entry, 1)) {
-        oxv_tokens_adopt(k);
-        oxv_admin_answer_id(k, &request, id, oxv_view(NULL, 0));
-    }
+    oxv_admin_seal_store(k, &request, &existing, &added, &record);
     oxv_token_op_done(k, op);
 }
 
@@ -192,7 +161,8 @@ make_new(struct oxv_keeper *k, struct oxv_token_op *op)
         add_seal(k, op);
         return;
     }
-    struct oxv_seal_input existing = input_of(box.existing_kind, op->existing);
+    struct oxv_seal_input existing =
+        oxv_seal_input_of((enum oxv_seal_kind)box.existing_kind, op->existing);
 
     /* Before a key is made in the token, where it would stay. */
     if (oxv_vault_check_seal(k->vault, &existing, box.existing_id, &err) != OXV_OK) {

@@ -207,12 +207,7 @@ make_vault(struct oxv_keeper *k, const struct oxv_init_options *options, int sou
     if (st != OXV_OK) {
         return st;
     }
-    struct oxv_seal_input seal = {
-        .kind = options->seal,
-        .stretched = options->seal == OXV_SEAL_PASSPHRASE ? material : NULL,
-        .keyfile = options->seal == OXV_SEAL_KEYFILE ? material : NULL,
-        .token_value = options->seal == OXV_SEAL_TOKEN ? material : NULL,
-    };
+    struct oxv_seal_input seal = oxv_seal_input_of(options->seal, material);
     struct oxv_vault_new vault = { .seal = &seal,
                                    .seal_record = &record,
                                    .admin_uid = options->admin_uid,
