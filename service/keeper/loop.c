@@ -71,7 +71,10 @@ take_control(struct oxv_keeper *k, const struct oxv_message *message, int *fds, 
     switch (message->type) {
     case OXV_MSG_PUBLISHED:
         k->tokens->confirmed++;
-        if (!k->is_published && !watch_doors(k)) {
+        if (k->is_published) {
+            return true; /* once more, with other tokens */
+        }
+        if (!watch_doors(k)) {
             return false;
         }
         k->is_published = true;
@@ -94,32 +97,6 @@ take_control(struct oxv_keeper *k, const struct oxv_message *message, int *fds, 
     default:
         return false;
     }
-}
-
-static bool
-read_control(struct oxv_keeper *k)
-{
-    struct oxv_view datagram;
-    int fds[OXV_WIRE_FD_MAX];
-    size_t fd_count = 0;
-    enum oxv_status st;
-
-    while ((st = oxv_channel_receive(k->control, &datagram, fds, &fd_count)) == OXV_OK) {
-        struct oxv_reader r;
-        struct oxv_message message;
-        bool ok = oxv_wire_begin(datagram, &r);
-
-        while (ok && (st = oxv_wire_next(&r, &message)) == OXV_OK) {
-            ok = take_control(k, &message, fds, fd_count);
-        }
-        for (size_t i = 0; i < fd_count; i++) {
-            oxv_closep(&fds[i]);
-        }
-        if (!ok || st == OXV_E_FORMAT) {
-            return false;
-        }
-    }
-    return st == OXV_E_BUSY;
 }
 
 static int
@@ -231,7 +208,7 @@ take_events(struct oxv_keeper *k, int wait_ms, bool doors[OXV_DOOR_END])
         void *tag = events[i].data.ptr;
 
         if (tag == &control_tag) {
-            if (!read_control(k)) {
+            if (!oxv_state_read_control(k, take_control)) {
                 return false;
             }
         } else if (tag >= (void *)&door_tags[0] && tag < (void *)&door_tags[OXV_DOOR_END]) {

@@ -317,3 +317,29 @@ oxv_state_read_clocks(struct oxv_keeper *k)
     k->clock_steps++;
     (void)oxv_event(k, &entry, NULL);
 }
+
+bool
+oxv_state_read_control(struct oxv_keeper *k, oxv_control_fn take)
+{
+    struct oxv_view datagram;
+    int fds[OXV_WIRE_FD_MAX];
+    size_t fd_count = 0;
+    enum oxv_status st;
+
+    while ((st = oxv_channel_receive(k->control, &datagram, fds, &fd_count)) == OXV_OK) {
+        struct oxv_reader r;
+        struct oxv_message message;
+        bool ok = oxv_wire_begin(datagram, &r);
+
+        while (ok && (st = oxv_wire_next(&r, &message)) == OXV_OK) {
+            ok = take(k, &message, fds, fd_count);
+        }
+        for (size_t i = 0; i < fd_count; i++) {
+            oxv_closep(&fds[i]);
+        }
+        if (!ok || st == OXV_E_FORMAT) {
+            return false;
+        }
+    }
+    return st == OXV_E_BUSY;
+}

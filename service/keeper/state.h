@@ -30,6 +30,14 @@ void oxv_state_lock(struct oxv_keeper *k);
 OXV_MUST_USE enum oxv_status oxv_state_unseal_from(struct oxv_keeper *k, enum oxv_source source,
                                                    int fd, struct oxv_err *err);
 
+/* Takes one message of the supervisor; descriptors that it keeps become -1. False ends the read. */
+typedef bool (*oxv_control_fn)(struct oxv_keeper *k, const struct oxv_message *message, int *fds,
+                               size_t fd_count);
+/*
+ * Reads what the supervisor has sent, without waiting. False where it is gone, breaks the rules of
+ * the channel, or `take` is false.
+ */
+OXV_MUST_USE bool oxv_state_read_control(struct oxv_keeper *k, oxv_control_fn take);
 /* Tells the supervisor, for systemd's status line. */
 void oxv_state_tell(struct oxv_keeper *k, uint8_t message_type);
 

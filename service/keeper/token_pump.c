@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "base/io.h"
+#include "service/keeper/state.h"
 #include "service/keeper/tokens.h"
 
 #define POLL_MAX_MS 1000
@@ -22,34 +23,12 @@ oxv_tokens_take_control(struct oxv_keeper *k, const struct oxv_message *message,
     return true;
 }
 
-/* False where the supervisor is gone, stops the service or sends what it must not. */
 static bool
-read_control(struct oxv_keeper *k)
+take_while_waiting(struct oxv_keeper *k, const struct oxv_message *message, int *fds,
+                   size_t fd_count)
 {
-    struct oxv_view datagram;
-    int fds[OXV_WIRE_FD_MAX];
-    size_t fd_count = 0;
-    enum oxv_status st = k->control != NULL ? OXV_OK : OXV_E_BUSY;
-
-    while (st == OXV_OK &&
-           (st = oxv_channel_receive(k->control, &datagram, fds, &fd_count)) == OXV_OK) {
-        struct oxv_reader r;
-        struct oxv_message message;
-        bool ok = oxv_wire_begin(datagram, &r);
-
-        while (ok && (st = oxv_wire_next(&r, &message)) == OXV_OK) {
-            k->stopping = k->stopping || message.type == OXV_MSG_STOP;
-            ok = !k->stopping && oxv_tokens_take_control(k, &message, fds, fd_count);
-        }
-        for (size_t i = 0; i < fd_count; i++) {
-            oxv_closep(&fds[i]);
-        }
-        if (!ok || st != OXV_E_NOT_FOUND) {
-            return false;
-        }
-        st = OXV_OK;
-    }
-    return st == OXV_E_BUSY;
+    k->stopping = k->stopping || message->type == OXV_MSG_STOP;
+    return !k->stopping && oxv_tokens_take_control(k, message, fds, fd_count);
 }
 
 static void
@@ -100,7 +79,8 @@ oxv_tokens_pump(struct oxv_keeper *k, const bool *is_done, uint64_t timeout_us, 
         if (k->now_boot_us > until_us) {
             return oxv_fail(err, OXV_E_TOKEN, "the token did not answer in time");
         }
-        if (!read_control(k)) {
+        /* False where the supervisor is gone, stops the service or sends what it must not. */
+        if (k->control != NULL && !oxv_state_read_control(k, take_while_waiting)) {
             return oxv_fail(err, OXV_E_IO,
                             k->stopping ? "the service is stopped" : "the supervisor is gone");
         }
