@@ -215,15 +215,11 @@ fill(scmp_filter_ctx filter, enum oxv_role role, bool probe)
 }
 
 enum oxv_status
-oxv_filter_load(enum oxv_role role, bool probe, struct oxv_err *err)
+oxv_filter_install(void *filter, int failed, struct oxv_err *err)
 {
-    scmp_filter_ctx filter = seccomp_init(refusal(probe));
-
     if (filter == NULL) {
         return oxv_fail(err, OXV_E_MEMORY, "seccomp: no memory");
     }
-    int failed = fill(filter, role, probe);
-
     failed = failed != 0 ? failed : seccomp_load(filter);
     seccomp_release(filter);
     if (failed != 0) {
@@ -231,4 +227,12 @@ oxv_filter_load(enum oxv_role role, bool probe, struct oxv_err *err)
         return oxv_fail_errno(err, "cannot load the seccomp filter");
     }
     return OXV_OK;
+}
+
+enum oxv_status
+oxv_filter_load(enum oxv_role role, bool probe, struct oxv_err *err)
+{
+    scmp_filter_ctx filter = seccomp_init(refusal(probe));
+
+    return oxv_filter_install(filter, filter == NULL ? 0 : fill(filter, role, probe), err);
 }

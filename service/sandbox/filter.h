@@ -29,4 +29,10 @@ bool oxv_filter_is_enforced(void);
  */
 OXV_MUST_USE enum oxv_status oxv_filter_load(enum oxv_role role, bool probe, struct oxv_err *err);
 
+/*
+ * Loads a filter that was made by seccomp_init() and frees it. NULL: there was no memory; `failed`
+ * is what filling it gave: 0, or a negative errno.
+ */
+OXV_MUST_USE enum oxv_status oxv_filter_install(void *filter, int failed, struct oxv_err *err);
+
 #endif

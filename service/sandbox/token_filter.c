@@ -157,16 +157,5 @@ oxv_token_filter_load(bool probe, struct oxv_err *err)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 
-    if (filter == NULL) {
-        return oxv_fail(err, OXV_E_MEMORY, "seccomp: no memory");
-    }
-    int failed = fill(filter, probe);
-
-    failed = failed != 0 ? failed : seccomp_load(filter);
-    seccomp_release(filter);
-    if (failed != 0) {
-        errno = -failed;
-        return oxv_fail_errno(err, "cannot load the seccomp filter");
-    }
-    return OXV_OK;
+    return oxv_filter_install(filter, filter == NULL ? 0 : fill(filter, probe), err);
 }
