@@ -42,6 +42,10 @@ static const char *const names[OXV_LOG_FIELDS] = {
     [OXV_LOG_REASON] = "reason",
     [OXV_LOG_UNSIGNED_SINCE] = "unsigned_since",
     [OXV_LOG_NEXT_KEY] = "next_key",
+    [OXV_LOG_LOG_KEY] = "log_key",
+    [OXV_LOG_OLD_ORIGIN] = "old_origin",
+    [OXV_LOG_OLD_ROOT] = "old_root",
+    [OXV_LOG_OLD_SIZE] = "old_size",
     [OXV_LOG_VAULT] = "vault",
     [OXV_LOG_ORIGIN] = "origin",
 };

@@ -44,6 +44,10 @@ enum oxv_log_field {
     OXV_LOG_REASON,
     OXV_LOG_UNSIGNED_SINCE,
     OXV_LOG_NEXT_KEY,
+    OXV_LOG_LOG_KEY,
+    OXV_LOG_OLD_ORIGIN,
+    OXV_LOG_OLD_ROOT,
+    OXV_LOG_OLD_SIZE,
     OXV_LOG_VAULT,
     OXV_LOG_ORIGIN,
     OXV_LOG_FIELDS, /* their number */

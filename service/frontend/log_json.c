@@ -312,6 +312,10 @@ static const struct place ocsf_places[] = {
     FIELD("unmapped.node", OXV_LOG_NODE, ALL),
     FIELD("unmapped.unsigned_since", OXV_LOG_UNSIGNED_SINCE, ALL),
     FIELD("unmapped.next_key", OXV_LOG_NEXT_KEY, ALL),
+    FIELD("unmapped.log_key", OXV_LOG_LOG_KEY, ALL),
+    FIELD("unmapped.old_origin", OXV_LOG_OLD_ORIGIN, ALL),
+    FIELD("unmapped.old_root", OXV_LOG_OLD_ROOT, ALL),
+    FIELD("unmapped.old_size", OXV_LOG_OLD_SIZE, ALL),
     FIELD("unmapped.vault", OXV_LOG_VAULT, ALL),
     FIELD("unmapped.origin", OXV_LOG_ORIGIN, ALL),
 };
@@ -399,6 +403,10 @@ static const struct place ecs_places[] = {
     TEXT("labels.count", OXV_LOG_COUNT, ALL),
     TEXT("labels.unsigned_since", OXV_LOG_UNSIGNED_SINCE, ALL),
     TEXT("labels.next_key", OXV_LOG_NEXT_KEY, ALL),
+    TEXT("labels.log_key", OXV_LOG_LOG_KEY, ALL),
+    TEXT("labels.old_origin", OXV_LOG_OLD_ORIGIN, ALL),
+    TEXT("labels.old_root", OXV_LOG_OLD_ROOT, ALL),
+    TEXT("labels.old_size", OXV_LOG_OLD_SIZE, ALL),
     TEXT("labels.vault", OXV_LOG_VAULT, ALL),
     TEXT("labels.origin", OXV_LOG_ORIGIN, ALL),
 };

@@ -42,6 +42,16 @@ const char *const oxv_log_type_names[] = {
     "token.login",
     "token.state",
     "connection.move",
+    "log.key",
+    "log.rotate",
+    "log.prune",
+    "log.archive",
+    "witness.state",
+    "space.state",
+    "vault.backup",
+    "vault.restore",
+    "vault.adopt",
+    "vault.rekey",
     NULL,
 };
 

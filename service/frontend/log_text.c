@@ -54,6 +54,10 @@ static const struct place cef_places[] = {
     { "oxvNode", OXV_LOG_NODE, NO_LABEL },
     { "oxvUnsignedSince", OXV_LOG_UNSIGNED_SINCE, NO_LABEL },
     { "oxvNextKey", OXV_LOG_NEXT_KEY, NO_LABEL },
+    { "oxvLogKey", OXV_LOG_LOG_KEY, NO_LABEL },
+    { "oxvOldOrigin", OXV_LOG_OLD_ORIGIN, NO_LABEL },
+    { "oxvOldRoot", OXV_LOG_OLD_ROOT, NO_LABEL },
+    { "oxvOldSize", OXV_LOG_OLD_SIZE, NO_LABEL },
     { "oxvVault", OXV_LOG_VAULT, NO_LABEL },
     { "oxvOrigin", OXV_LOG_ORIGIN, NO_LABEL },
 };

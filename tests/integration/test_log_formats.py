@@ -28,7 +28,8 @@ HOSTILE = [
 TEXTS = ["caller", "code", "connection", "host", "kind", "method", "path", "reason", "request_id"]
 REST = {
     "cfg": 9, "cfg_digest": "ab" * 32, "count": 3, "door": "sign", "gid": 0, "grant": 7,
-    "grant_version": 2, "key_version": 4, "next_key": "o+00+A/+=", "node": "cd" * 16,
+    "grant_version": 2, "key_version": 4, "next_key": "o+00+A/+=", "log_key": "o+11+B/+=",
+    "old_origin": "oxvault/y/z", "old_root": "ef" * 32, "old_size": 12, "node": "cd" * 16,
     "nonce": "ef" * 8, "origin": "oxvault/x/y", "pid": 11, "sig_hash": "01" * 32, "ts": 1700000000,
     "uid": 0, "unsigned_since": "2025-12-31T23:59:59.000000Z", "url_hash": "23" * 32, "vault": "45" * 16,
 }

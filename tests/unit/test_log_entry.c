@@ -54,6 +54,10 @@ whole_entry(void)
         .reason = oxv_view_text("because"),
         .unsigned_since = oxv_view_text("2026-01-01T00:00:00.000000Z"),
         .next_key = oxv_view_text("k"),
+        .log_key = oxv_view_text("lk"),
+        .old_origin = oxv_view_text("oxvault/v/m"),
+        .old_root = oxv_view_text("ef"),
+        .old_size = 8,
     };
 }
 
@@ -62,7 +66,9 @@ static const char whole_line[] =
     "\"code\":\"no_grant\",\"connection\":\"acme\",\"count\":2,\"door\":\"sign\",\"epoch\":0,"
     "\"gid\":100,\"grant\":9,\"grant_version\":12,"
     "\"host\":\"123456.suitetalk.api.netsuite.com\",\"key_version\":3,\"kind\":\"oauth1\","
-    "\"method\":\"GET\",\"mono_us\":4711,\"next_key\":\"k\",\"node\":\"n\",\"nonce\":\"N0nce\","
+    "\"log_key\":\"lk\",\"method\":\"GET\",\"mono_us\":4711,\"next_key\":\"k\",\"node\":\"n\","
+    "\"nonce\":\"N0nce\","
+    "\"old_origin\":\"oxvault/v/m\",\"old_root\":\"ef\",\"old_size\":8,"
     "\"origin\":\"oxvault/v/n\",\"outcome\":\"denied\",\"path\":\"/a\\\"b\\\\c/caf\xc3\xa9\","
     "\"pid\":4242,\"reason\":\"because\",\"request_id\":\"r-1\",\"seq\":7,\"sig_hash\":\"ab\","
     "\"time\":\"2026-01-02T03:04:05.678901Z\",\"ts\":1767323045,\"type\":\"sign\",\"uid\":0,"
@@ -421,7 +427,8 @@ the_shape_encodes_and_decodes_every_member(void **state)
     assert_int_equal(again.uid_plus1, 1);
     assert_true(oxv_view_equals(again.path, entry.path));
     assert_true(oxv_view_is(again.next_key, "k"));
-    assert_int_equal(oxv_entry_shape.count, 31);
+    assert_int_equal(again.old_size, 8);
+    assert_int_equal(oxv_entry_shape.count, 35);
 }
 
 int

@@ -293,8 +293,10 @@ of_each_type_only_what_happens_while_sealed_is_taken(void **state)
         OXV_ENTRY_LOG_PENDING,
     };
     static const uint64_t never[] = {
-        OXV_ENTRY_LOG_GENESIS, OXV_ENTRY_LOG_EPOCH,   OXV_ENTRY_LOG_RECOVERY,  OXV_ENTRY_LOG_READ,
-        OXV_ENTRY_LOG_EXPORT,  OXV_ENTRY_CHANGE_DONE, OXV_ENTRY_CHANGE_UNDONE,
+        OXV_ENTRY_LOG_GENESIS,   OXV_ENTRY_LOG_EPOCH,     OXV_ENTRY_LOG_RECOVERY,
+        OXV_ENTRY_LOG_READ,      OXV_ENTRY_LOG_EXPORT,    OXV_ENTRY_CHANGE_DONE,
+        OXV_ENTRY_CHANGE_UNDONE, OXV_ENTRY_LOG_KEY,       OXV_ENTRY_WITNESS_STATE,
+        OXV_ENTRY_SPACE_STATE,   OXV_ENTRY_VAULT_RESTORE, OXV_ENTRY_VAULT_ADOPT,
     };
 
     for (uint64_t type = 1; type < OXV_ENTRY_TYPE_END; type++) {
@@ -313,10 +315,10 @@ static void
 an_event_that_tells_of_records_or_keys_is_refused(void **state)
 {
     struct log_fixture *f = *state;
-    static struct oxv_entry entries[7];
+    static struct oxv_entry entries[11];
     struct oxv_view text = oxv_view_text("ab");
 
-    for (size_t i = 0; i < 7; i++) {
+    for (size_t i = 0; i < 11; i++) {
         entries[i] = (struct oxv_entry){ .type = OXV_ENTRY_CALLER_ADD,
                                          .outcome = OXV_OUTCOME_DENIED,
                                          .happened_us = 1 };
@@ -329,7 +331,11 @@ an_event_that_tells_of_records_or_keys_is_refused(void **state)
     entries[4].vault = text;
     entries[5].node = text;
     entries[6].unsigned_since = text;
-    for (size_t i = 0; i < 7; i++) {
+    entries[7].log_key = text;
+    entries[8].old_origin = text;
+    entries[9].old_root = text;
+    entries[10].old_size = 1;
+    for (size_t i = 0; i < 11; i++) {
         must_judge(f, &entries[i], false);
 
         struct oxv_log_pending *pending = open_pending(f);

@@ -38,6 +38,16 @@ static const char *const type_names[OXV_ENTRY_TYPE_END] = {
     [OXV_ENTRY_TOKEN_LOGIN] = "token.login",
     [OXV_ENTRY_TOKEN_STATE] = "token.state",
     [OXV_ENTRY_CONNECTION_MOVE] = "connection.move",
+    [OXV_ENTRY_LOG_KEY] = "log.key",
+    [OXV_ENTRY_LOG_ROTATE] = "log.rotate",
+    [OXV_ENTRY_LOG_PRUNE] = "log.prune",
+    [OXV_ENTRY_LOG_ARCHIVE] = "log.archive",
+    [OXV_ENTRY_WITNESS_STATE] = "witness.state",
+    [OXV_ENTRY_SPACE_STATE] = "space.state",
+    [OXV_ENTRY_VAULT_BACKUP] = "vault.backup",
+    [OXV_ENTRY_VAULT_RESTORE] = "vault.restore",
+    [OXV_ENTRY_VAULT_ADOPT] = "vault.adopt",
+    [OXV_ENTRY_VAULT_REKEY] = "vault.rekey",
 };
 
 #define TEXT_MAX_BYTES 1024u
@@ -80,6 +90,10 @@ static const struct oxv_field entry_fields[] = {
     TEXT_FIELD(29, reason, TEXT_MAX_BYTES),
     TEXT_FIELD(30, unsigned_since, TEXT_MAX_BYTES),
     TEXT_FIELD(31, next_key, TEXT_MAX_BYTES),
+    TEXT_FIELD(32, log_key, TEXT_MAX_BYTES),
+    TEXT_FIELD(33, old_origin, TEXT_MAX_BYTES),
+    TEXT_FIELD(34, old_root, OXV_ENTRY_HEX_MAX_CHARS),
+    U64_FIELD(35, old_size, OXV_LOG_INTEGER_MAX),
 };
 
 const struct oxv_shape oxv_entry_shape = OXV_SHAPE(struct oxv_entry, "log entry", entry_fields);

@@ -51,6 +51,18 @@ enum oxv_entry_type {
     OXV_ENTRY_TOKEN_LOGIN,  /* "token.login": a person gave its PIN */
     OXV_ENTRY_TOKEN_STATE,  /* "token.state": it can sign, or cannot; `reason` has which and why */
     OXV_ENTRY_CONNECTION_MOVE, /* "connection.move": its key went into a token, or left one */
+    OXV_ENTRY_LOG_KEY,    /* "log.key": names the log key, which signs checkpoints in every epoch */
+    OXV_ENTRY_LOG_ROTATE, /* "log.rotate": an admin asked for a new epoch */
+    OXV_ENTRY_LOG_PRUNE,  /* "log.prune": old entries were reduced to their leaf hashes */
+    OXV_ENTRY_LOG_ARCHIVE,   /* "log.archive": closed segments were written out for cold storage */
+    OXV_ENTRY_WITNESS_STATE, /* "witness.state": a witness signs, or does not; `reason` has which
+                                and why */
+    OXV_ENTRY_SPACE_STATE,   /* "space.state": the log's disk runs full, or has room again */
+    OXV_ENTRY_VAULT_BACKUP,  /* "vault.backup": a backup was made */
+    OXV_ENTRY_VAULT_RESTORE, /* "vault.restore": this node was made from a backup */
+    OXV_ENTRY_VAULT_ADOPT, /* "vault.adopt": this node continues another one's vault in a log of its
+                              own */
+    OXV_ENTRY_VAULT_REKEY, /* "vault.rekey": a new root key: every record was sealed anew */
     OXV_ENTRY_TYPE_END,
 };
 
@@ -98,6 +110,10 @@ struct oxv_entry {
     struct oxv_view reason;
     struct oxv_view unsigned_since; /* RFC 3339; set by the log for events from `pending` */
     struct oxv_view next_key;       /* log.epoch: C2SP verifier key */
+    struct oxv_view log_key;        /* log.key: C2SP verifier key */
+    struct oxv_view old_origin;     /* vault.adopt, vault.restore: the log before this one, */
+    struct oxv_view old_root;       /* its last known root, lower-case hex, */
+    uint64_t old_size;              /* and size */
 };
 
 /* Shape of struct oxv_entry, for log/pending. */
@@ -132,7 +148,8 @@ void oxv_entry_write(struct oxv_writer *w, const struct oxv_entry *entry,
  * authenticated, so the log takes over only what the service itself writes there: starts, stops,
  * clock steps, locks, peers, frontends and counts; unseals, signatures, admin requests and changes
  * only where they were refused or failed; and nothing that tells of the vault's records or of the
- * log's keys (cfg, cfg_digest, next_key, origin, vault, node). Does not look at unsigned_since.
+ * log's keys (cfg, cfg_digest, next_key, log_key, origin, vault, node, old_origin, old_root,
+ * old_size). Does not look at unsigned_since.
  */
 bool oxv_entry_may_wait(const struct oxv_entry *entry);
 

@@ -42,6 +42,11 @@ may_type_wait(const struct oxv_entry *entry)
     case OXV_ENTRY_GRANT_REMOVE:
     case OXV_ENTRY_ADMIN_ADD:
     case OXV_ENTRY_ADMIN_REMOVE:
+    case OXV_ENTRY_LOG_ROTATE:
+    case OXV_ENTRY_LOG_PRUNE:
+    case OXV_ENTRY_LOG_ARCHIVE:
+    case OXV_ENTRY_VAULT_BACKUP:
+    case OXV_ENTRY_VAULT_REKEY:
         return is_refusal(entry);
     case OXV_ENTRY_LOG_GENESIS:
     case OXV_ENTRY_LOG_EPOCH:
@@ -50,6 +55,11 @@ may_type_wait(const struct oxv_entry *entry)
     case OXV_ENTRY_LOG_EXPORT:
     case OXV_ENTRY_CHANGE_DONE:
     case OXV_ENTRY_CHANGE_UNDONE:
+    case OXV_ENTRY_LOG_KEY:
+    case OXV_ENTRY_WITNESS_STATE:
+    case OXV_ENTRY_SPACE_STATE:
+    case OXV_ENTRY_VAULT_RESTORE:
+    case OXV_ENTRY_VAULT_ADOPT:
     case OXV_ENTRY_TYPE_END:
         break;
     }
@@ -61,5 +71,6 @@ oxv_entry_may_wait(const struct oxv_entry *entry)
 {
     return may_type_wait(entry) && entry->cfg == 0 && entry->cfg_digest.len == 0 &&
            entry->next_key.len == 0 && entry->origin.len == 0 && entry->vault.len == 0 &&
-           entry->node.len == 0;
+           entry->node.len == 0 && entry->log_key.len == 0 && entry->old_origin.len == 0 &&
+           entry->old_root.len == 0 && entry->old_size == 0;
 }
