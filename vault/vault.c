@@ -38,7 +38,8 @@ check_files(const char *dir_path, int dir_fd, struct oxv_err *err)
 
     if (fstatat(dir_fd, OXV_VAULT_UNFINISHED, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         return oxv_fail(err, OXV_E_STORE,
-                        "init did not finish in %s: empty it and run oxvault init again", dir_path);
+                        "init or restore did not finish in %s: empty it and run that again",
+                        dir_path);
     }
     if (fstatat(dir_fd, OXV_VAULT_DB, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         if (errno == ENOENT) {

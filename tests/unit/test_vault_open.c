@@ -445,7 +445,7 @@ a_kill_at_any_step_of_init_leaves_what_open_refuses(void **state)
         struct oxv_err err = { 0 };
 
         assert_int_equal(open_vault(f, &err), OXV_E_STORE);
-        assert_contains(err.text, "init did not finish");
+        assert_contains(err.text, "init or restore did not finish");
         (void)vault_teardown((void **)&f);
     }
     (void)state;
