@@ -110,6 +110,45 @@ roots_at_tile_boundaries_are_as_computed_elsewhere(void **state)
     }
 }
 
+static void
+add_numbers(struct oxv_tree *tree, uint64_t begin, uint64_t end)
+{
+    for (uint64_t i = begin; i < end; i++) {
+        uint8_t leaf[8];
+        struct oxv_writer w = oxv_writer(leaf, sizeof leaf);
+
+        oxv_write_u64(&w, i);
+        oxv_tree_add(tree, hasher, oxv_view(leaf, sizeof leaf));
+    }
+}
+
+static void
+a_tree_made_of_parts_is_the_same_tree(void **state)
+{
+    (void)state;
+    for (uint64_t before = 0; before <= 40; before += 8) {
+        for (uint64_t added = 1; added <= 8; added++) {
+            struct oxv_tree whole = { 0 };
+            struct oxv_tree tree = { 0 };
+            struct oxv_tree other = { 0 };
+            uint8_t wanted[OXV_HASH_BYTES];
+            uint8_t root[OXV_HASH_BYTES];
+
+            add_numbers(&whole, 0, before + added);
+            oxv_tree_root(&whole, hasher, wanted);
+            add_numbers(&tree, 0, before);
+            add_numbers(&other, before, before + added);
+            oxv_tree_root(&other, hasher, root);
+            oxv_tree_root_with(&tree, hasher, root, root);
+            assert_memory_equal(root, wanted, sizeof root);
+            oxv_tree_append(&tree, hasher, &other);
+            assert_int_equal(tree.size, whole.size);
+            oxv_tree_root(&tree, hasher, root);
+            assert_memory_equal(root, wanted, sizeof root);
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -117,6 +156,7 @@ main(void)
         cmocka_unit_test(the_eight_leaf_tree_has_the_published_roots),
         cmocka_unit_test(leaf_and_node_hashes_have_their_prefixes),
         cmocka_unit_test(roots_at_tile_boundaries_are_as_computed_elsewhere),
+        cmocka_unit_test(a_tree_made_of_parts_is_the_same_tree),
     };
 
     hasher = oxv_hasher_new();

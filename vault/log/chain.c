@@ -12,10 +12,16 @@ oxv_chain_init(struct oxv_chain *chain, struct oxv_hasher *hasher, const struct 
     memcpy(chain->root, chain->epoch_root, sizeof chain->root);
 }
 
+uint64_t
+oxv_chain_size(const struct oxv_chain *chain)
+{
+    return chain->first + chain->tree.size;
+}
+
 bool
 oxv_chain_is_committed(const struct oxv_chain *chain)
 {
-    return chain->committed == chain->tree.size;
+    return chain->committed == oxv_chain_size(chain);
 }
 
 static enum oxv_status
@@ -31,7 +37,7 @@ check_order(const struct oxv_chain *chain, const struct oxv_entry_line *line,
 {
     bool same_boot = oxv_view_is(line->boot, chain->boot);
 
-    if (line->seq != chain->tree.size) {
+    if (line->seq != oxv_chain_size(chain)) {
         return refuse(fault, "bad_order", "seq is not the number that must come next");
     }
     if (line->epoch != chain->epoch) {
@@ -43,7 +49,7 @@ check_order(const struct oxv_chain *chain, const struct oxv_entry_line *line,
     if (same_boot && line->mono_us < chain->last_mono_us) {
         return refuse(fault, "bad_order", "mono_us goes back");
     }
-    if (chain->tree.size >= chain->segment_first + OXV_LOG_SEGMENT_ENTRIES) {
+    if (oxv_chain_size(chain) >= chain->segment_first + OXV_LOG_SEGMENT_ENTRIES) {
         return refuse(fault, "bad_segment", "the segment has more entries than it may");
     }
     return OXV_OK;
@@ -53,7 +59,7 @@ static enum oxv_status
 check_genesis(const struct oxv_chain *chain, const struct oxv_entry_line *line,
               struct oxv_chain_fault *fault)
 {
-    bool is_first = chain->tree.size == 0;
+    bool is_first = oxv_chain_size(chain) == 0;
 
     if (is_first != (line->entry.type == OXV_ENTRY_LOG_GENESIS)) {
         return refuse(fault, "bad_genesis", "log.genesis must be entry 0 and no other");
@@ -199,7 +205,7 @@ static enum oxv_status
 refuse_commit(const struct oxv_chain *chain, struct oxv_view line, struct oxv_chain_fault *fault,
               const char *code, const char *reason)
 {
-    struct oxv_commit expected = { .epoch = chain->epoch, .size = chain->tree.size };
+    struct oxv_commit expected = { .epoch = chain->epoch, .size = oxv_chain_size(chain) };
 
     oxv_tree_root(&chain->tree, chain->hasher, expected.root);
     *fault = (struct oxv_chain_fault){
@@ -221,11 +227,16 @@ check_commit(const struct oxv_chain *chain, const struct oxv_commit *commit, str
     if (commit->epoch != chain->epoch) {
         return refuse_commit(chain, line, fault, "bad_epoch", "a commit of another epoch");
     }
-    if (commit->size != chain->tree.size) {
+    if (commit->size != oxv_chain_size(chain)) {
         return refuse_commit(chain, line, fault, "bad_commit", "a commit of another size");
     }
     if (commit->size == chain->committed) {
         return refuse_commit(chain, line, fault, "bad_commit", "a commit of nothing new");
+    }
+    if (chain->later != NULL) {
+        return chain->later(chain->later_ctx, chain, commit)
+                   ? OXV_OK
+                   : refuse_commit(chain, line, fault, "bad_commit", "a commit nobody takes");
     }
     memcpy(stated.root, commit->root, sizeof stated.root);
     oxv_tree_root(&chain->tree, chain->hasher, root);

@@ -10,6 +10,8 @@
 #include "vault/log/note.h"
 #include "vault/log/tree.h"
 
+struct oxv_chain;
+
 /* What the vault's records are compared with (design.md 5.2). */
 struct oxv_chain_cfg {
     uint64_t last;      /* newest change that was not undone, 0: none */
@@ -28,9 +30,20 @@ struct oxv_chain_mark {
     uint8_t keys[2][OXV_NOTE_PUBLIC_KEY_BYTES];
 };
 
+/*
+ * For a segment that is read alone, by one who knows neither the tree before it nor the epoch's
+ * key: takes a commit that is well-formed and of the right epoch and size, to check its root and
+ * signature later. False: not this one, the chain then refuses it.
+ */
+typedef bool (*oxv_chain_commit_fn)(void *ctx, const struct oxv_chain *chain,
+                                    const struct oxv_commit *commit);
+
 /* Plain data; may be copied to come back to a commit. The hasher is borrowed. */
 struct oxv_chain {
     struct oxv_hasher *hasher;
+    uint64_t first; /* entries before the tree's first: not 0 where a segment is read alone */
+    oxv_chain_commit_fn later; /* NULL: commits are checked at once */
+    void *later_ctx;
     char origin[OXV_LOG_ORIGIN_MAX_BYTES];
     uint8_t public_key[OXV_NOTE_PUBLIC_KEY_BYTES]; /* of the current epoch */
     uint8_t next_key[OXV_NOTE_PUBLIC_KEY_BYTES];
@@ -75,6 +88,9 @@ void oxv_chain_init(struct oxv_chain *chain, struct oxv_hasher *hasher, const st
  */
 OXV_MUST_USE enum oxv_status oxv_chain_feed(struct oxv_chain *chain, struct oxv_view line,
                                             struct oxv_chain_fault *fault);
+
+/* How many entries there are up to the last line taken. */
+uint64_t oxv_chain_size(const struct oxv_chain *chain);
 
 /* Were all entries committed? */
 bool oxv_chain_is_committed(const struct oxv_chain *chain);

@@ -89,22 +89,63 @@ has_level(const struct oxv_tree *tree, unsigned level)
     return (tree->size >> level & 1) != 0;
 }
 
-void
-oxv_tree_add(struct oxv_tree *tree, struct oxv_hasher *hasher, struct oxv_view leaf)
+/* Appends a full subtree of 2^level leaves; the tree has no smaller one. */
+static void
+add_subtree(struct oxv_tree *tree, struct oxv_hasher *hasher, const uint8_t hash[OXV_HASH_BYTES],
+            unsigned level)
 {
     uint8_t carry[OXV_HASH_BYTES];
-    unsigned level = 0;
+    uint64_t leaves = UINT64_C(1) << level;
 
-    if (tree->size == UINT64_MAX) {
+    if (tree->size > UINT64_MAX - leaves) {
         oxv_bug("the tree is full");
     }
-    oxv_hash_leaf(hasher, leaf, carry);
+    memcpy(carry, hash, sizeof carry);
     while (has_level(tree, level)) {
         oxv_hash_node(hasher, tree->hash[level], carry, carry);
         level++;
     }
     memcpy(tree->hash[level], carry, OXV_HASH_BYTES);
-    tree->size++;
+    tree->size += leaves;
+}
+
+void
+oxv_tree_append(struct oxv_tree *tree, struct oxv_hasher *hasher, const struct oxv_tree *other)
+{
+    uint64_t step = tree->size & (~tree->size + 1); /* the largest power of two that divides it */
+
+    if (tree->size != 0 && other->size > step) {
+        oxv_bug("a tree appended where it does not fit");
+    }
+    for (unsigned level = OXV_TREE_MAX_LEVELS; level-- > 0;) {
+        if (has_level(other, level)) {
+            add_subtree(tree, hasher, other->hash[level], level);
+        }
+    }
+}
+
+void
+oxv_tree_root_with(const struct oxv_tree *tree, struct oxv_hasher *hasher,
+                   const uint8_t root[OXV_HASH_BYTES], uint8_t out[OXV_HASH_BYTES])
+{
+    uint8_t whole[OXV_HASH_BYTES];
+
+    memcpy(whole, root, sizeof whole);
+    for (unsigned level = 0; level < OXV_TREE_MAX_LEVELS; level++) {
+        if (has_level(tree, level)) {
+            oxv_hash_node(hasher, tree->hash[level], whole, whole);
+        }
+    }
+    memcpy(out, whole, sizeof whole);
+}
+
+void
+oxv_tree_add(struct oxv_tree *tree, struct oxv_hasher *hasher, struct oxv_view leaf)
+{
+    uint8_t hash[OXV_HASH_BYTES];
+
+    oxv_hash_leaf(hasher, leaf, hash);
+    add_subtree(tree, hasher, hash, 0);
 }
 
 void

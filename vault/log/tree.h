@@ -33,6 +33,17 @@ struct oxv_tree {
 
 /* Appends a leaf; its data is hashed with the prefix 0x00. */
 void oxv_tree_add(struct oxv_tree *tree, struct oxv_hasher *hasher, struct oxv_view leaf);
+/*
+ * Appends all leaves of `other`. Its size must not exceed the largest power of two that divides the
+ * tree's (any size where the tree is empty): then its subtrees are subtrees of the whole.
+ */
+void oxv_tree_append(struct oxv_tree *tree, struct oxv_hasher *hasher,
+                     const struct oxv_tree *other);
+/*
+ * The root after such an append, `root` being the other tree's own; the other must not be empty.
+ */
+void oxv_tree_root_with(const struct oxv_tree *tree, struct oxv_hasher *hasher,
+                        const uint8_t root[OXV_HASH_BYTES], uint8_t out[OXV_HASH_BYTES]);
 /* SHA-256 of nothing for the empty tree. */
 void oxv_tree_root(const struct oxv_tree *tree, struct oxv_hasher *hasher,
                    uint8_t out[OXV_HASH_BYTES]);
