@@ -62,14 +62,14 @@ oxv_write_all(int fd, struct oxv_view bytes)
     return OXV_OK;
 }
 
-/* Like read() of everything up to max + 1 bytes: one more than max tells that there is more. */
-static enum oxv_status
-read_up_to(int fd, uint8_t *buffer, size_t max, size_t *len)
+enum oxv_status
+oxv_read_up_to(int fd, void *buffer, size_t max, size_t *len)
 {
+    uint8_t *bytes = buffer;
     size_t got = 0;
 
     while (got < max) {
-        ssize_t n = read(fd, buffer + got, max - got);
+        ssize_t n = read(fd, bytes + got, max - got);
 
         if (n < 0 && errno == EINTR) {
             continue;
@@ -92,10 +92,10 @@ oxv_read_to_end(int fd, void *buffer, size_t max, size_t *len)
     size_t got;
     uint8_t extra = 0;
     size_t more = 0;
-    enum oxv_status st = read_up_to(fd, buffer, max, &got);
+    enum oxv_status st = oxv_read_up_to(fd, buffer, max, &got);
 
     if (st == OXV_OK && got == max) {
-        st = read_up_to(fd, &extra, 1, &more);
+        st = oxv_read_up_to(fd, &extra, 1, &more);
         oxv_wipe(&extra, 1);
     }
     if (st != OXV_OK) {

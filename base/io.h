@@ -26,6 +26,9 @@ OXV_MUST_USE enum oxv_status oxv_write_all(int fd, struct oxv_view bytes);
  */
 OXV_MUST_USE enum oxv_status oxv_read_to_end(int fd, void *buffer, size_t max, size_t *len);
 
+/* Reads `len` bytes, or fewer where the file ends before; OXV_E_IO with errno kept. */
+OXV_MUST_USE enum oxv_status oxv_read_up_to(int fd, void *buffer, size_t len, size_t *got);
+
 /* Opens below the directory `dir_fd` with O_CLOEXEC|O_NOFOLLOW and reads the whole regular file. */
 OXV_MUST_USE enum oxv_status oxv_read_file_at(int dir_fd, const char *name, void *buffer,
                                               size_t max, size_t *len, struct oxv_err *err);

@@ -16,7 +16,8 @@ enum oxv_subkey {
     OXV_SUBKEY_LOG_WRAP = 5, /* wraps the log's epoch.key */
     OXV_SUBKEY_URL_HASH = 6, /* url_hash of the log */
     OXV_SUBKEY_MACHINE = 7,  /* hashes the machine id */
-    OXV_SUBKEY_END = 8,
+    OXV_SUBKEY_BACKUP = 9,   /* wraps the key of a backup */
+    OXV_SUBKEY_END = 10,
 };
 
 /* Under a seal's material: another context, so no number clashes with those above. */

@@ -128,10 +128,19 @@ oxv_row_new(const struct oxv_store_row *stored, struct oxv_row **out, struct oxv
 void
 oxv_row_free(struct oxv_row *row)
 {
-    if (row != NULL) {
+    if (row != NULL && row->holds > 0) {
+        row->holds--;
+    } else if (row != NULL) {
         free(row->key);
         free(row); /* no secret in clear */
     }
+}
+
+struct oxv_row *
+oxv_row_hold(struct oxv_row *row)
+{
+    row->holds++;
+    return row;
 }
 
 struct oxv_view

@@ -35,6 +35,7 @@ struct oxv_row {
     struct oxv_shielded *key;     /* of a connection that has signed; NULL before */
     uint32_t record_len;
     uint32_t sealed_len;
+    uint32_t holds; /* by those who need it beyond its time in the registry */
     uint8_t table;
     bool leaving;    /* replaced or removed by the open change */
     uint8_t bytes[]; /* record, then sealed; the views of `as` point here */
@@ -52,7 +53,10 @@ const struct oxv_shape *oxv_table_secret_shape(enum oxv_table table);
  */
 OXV_MUST_USE enum oxv_status oxv_row_new(const struct oxv_store_row *stored, struct oxv_row **out,
                                          struct oxv_err *err);
+/* Once for its owner and once for each hold: the last one frees. */
 void oxv_row_free(struct oxv_row *row);
+/* One more who frees it. */
+struct oxv_row *oxv_row_hold(struct oxv_row *row);
 
 struct oxv_view oxv_row_record(const struct oxv_row *row);
 struct oxv_view oxv_row_sealed(const struct oxv_row *row);

@@ -36,6 +36,12 @@ struct oxv_store_ops {
      *   OXV_E_CONFLICT  another process has it open
      */
     enum oxv_status (*open)(const char *path, struct oxv_store **out, struct oxv_err *err);
+    /*
+     * With the 32-byte subkey for backups, before all rows are loaded. NULL where the backend is
+     * not encrypted as a whole.
+     *   OXV_E_FORGED  damaged or changed
+     */
+    enum oxv_status (*unlock)(struct oxv_store *store, const uint8_t *key, struct oxv_err *err);
     /* All rows of a table in ascending order of id. */
     enum oxv_status (*load)(struct oxv_store *store, int table, oxv_store_row_fn fn, void *ctx,
                             struct oxv_err *err);

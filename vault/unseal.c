@@ -111,8 +111,14 @@ static enum oxv_status
 load_all(struct oxv_vault *vault, struct loading *loading, struct oxv_err *err)
 {
     enum oxv_status st =
-        vault->ops->load(vault->store, OXV_STORE_MANIFEST, load_manifest, loading, err);
+        vault->ops->unlock == NULL
+            ? OXV_OK
+            : vault->ops->unlock(vault->store,
+                                 oxv_keys_get(loading->binding.keys, OXV_SUBKEY_BACKUP), err);
 
+    if (st == OXV_OK) {
+        st = vault->ops->load(vault->store, OXV_STORE_MANIFEST, load_manifest, loading, err);
+    }
     if (st == OXV_OK && !loading->have_manifest) {
         st =
             oxv_fail(err, OXV_E_FORGED, "the vault was changed from outside: its manifest is gone");
@@ -227,13 +233,13 @@ check_machine(struct oxv_vault *vault, struct oxv_view machine_id, struct oxv_er
 
 /* Takes over what was loaded, or gives the vault its sealed state back. */
 static enum oxv_status
-settle(struct oxv_vault *vault, struct loading *loading, struct oxv_view machine_id,
+settle(struct oxv_vault *vault, struct loading *loading, const struct oxv_view *machine_id,
        struct oxv_err *err)
 {
     struct oxv_registry *sealed_rows = vault->rows;
 
     vault->rows = loading->rows;
-    enum oxv_status st = check_machine(vault, machine_id, err);
+    enum oxv_status st = machine_id == NULL ? OXV_OK : check_machine(vault, *machine_id, err);
 
     if (st != OXV_OK) {
         vault->rows = sealed_rows;
@@ -247,9 +253,10 @@ settle(struct oxv_vault *vault, struct loading *loading, struct oxv_view machine
     return OXV_OK;
 }
 
-enum oxv_status
-oxv_vault_unseal(struct oxv_vault *vault, const struct oxv_seal_input *input, uint64_t seal_id,
-                 struct oxv_view machine_id, struct oxv_err *err)
+/* On the machine of this id only, or (NULL) on any. */
+static enum oxv_status
+unseal_on(struct oxv_vault *vault, const struct oxv_seal_input *input, uint64_t seal_id,
+          const struct oxv_view *machine_id, struct oxv_err *err)
 {
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *root = NULL;
     OXV_AUTO(oxv_registry_freep) struct oxv_registry *rows = NULL;
@@ -282,4 +289,18 @@ oxv_vault_unseal(struct oxv_vault *vault, const struct oxv_seal_input *input, ui
         oxv_keys_done(&vault->keys);
     }
     return st;
+}
+
+enum oxv_status
+oxv_vault_unseal(struct oxv_vault *vault, const struct oxv_seal_input *input, uint64_t seal_id,
+                 struct oxv_view machine_id, struct oxv_err *err)
+{
+    return unseal_on(vault, input, seal_id, &machine_id, err);
+}
+
+enum oxv_status
+oxv_vault_unseal_copy(struct oxv_vault *vault, const struct oxv_seal_input *input, uint64_t seal_id,
+                      struct oxv_err *err)
+{
+    return unseal_on(vault, input, seal_id, NULL, err);
 }

@@ -113,38 +113,60 @@ load_sealed(struct oxv_vault *vault, struct oxv_err *err)
     return st == OXV_OK ? take_node(vault, err) : st;
 }
 
+static enum oxv_status
+make_vault(const struct oxv_store_ops *ops, struct oxv_vault **out, struct oxv_err *err)
+{
+    OXV_AUTO(oxv_vault_freep) struct oxv_vault *vault = calloc(1, sizeof *vault);
+
+    if (vault == NULL || (vault->rows = oxv_registry_new()) == NULL) {
+        return oxv_fail(err, OXV_E_MEMORY, "no memory for the vault");
+    }
+    vault->scratch = oxv_secret_new(OXV_SCRATCH_BYTES);
+    if (vault->scratch == NULL || oxv_shield_init(&vault->shield) != OXV_OK) {
+        return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for the vault");
+    }
+    enum oxv_status st = oxv_mac_init(&vault->mac, err);
+
+    if (st == OXV_OK) {
+        vault->ops = ops;
+        *out = oxv_vault_take(&vault);
+    }
+    return st;
+}
+
+enum oxv_status
+oxv_vault_open_store(const struct oxv_store_ops *ops, struct oxv_store *store,
+                     struct oxv_vault **out, struct oxv_err *err)
+{
+    OXV_AUTO(oxv_vault_freep) struct oxv_vault *vault = NULL;
+    enum oxv_status st = make_vault(ops, &vault, err);
+
+    if (st != OXV_OK) {
+        ops->close(store);
+        return st;
+    }
+    vault->store = store;
+    st = load_sealed(vault, err);
+    if (st == OXV_OK) {
+        *out = oxv_vault_take(&vault);
+    }
+    return st;
+}
+
 enum oxv_status
 oxv_vault_open(const char *dir_path, int dir_fd, struct oxv_vault **out, struct oxv_err *err)
 {
     char path[PATH_MAX];
-    OXV_AUTO(oxv_vault_freep) struct oxv_vault *vault = calloc(1, sizeof *vault);
+    struct oxv_store *store = NULL;
     enum oxv_status st = check_files(dir_path, dir_fd, err);
 
     if (st == OXV_OK) {
         st = database_path(dir_path, dir_fd, path, sizeof path, err);
     }
-    if (st != OXV_OK) {
-        return st;
-    }
-    if (vault == NULL || (vault->rows = oxv_registry_new()) == NULL) {
-        return oxv_fail(err, OXV_E_MEMORY, "no memory for the vault");
-    }
-    vault->ops = &oxv_store_sqlite;
-    vault->scratch = oxv_secret_new(OXV_SCRATCH_BYTES);
-    if (vault->scratch == NULL || oxv_shield_init(&vault->shield) != OXV_OK) {
-        return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for the vault");
-    }
-    st = oxv_mac_init(&vault->mac, err);
     if (st == OXV_OK) {
-        st = vault->ops->open(path, &vault->store, err);
+        st = oxv_store_sqlite.open(path, &store, err);
     }
-    if (st == OXV_OK) {
-        st = load_sealed(vault, err);
-    }
-    if (st == OXV_OK) {
-        *out = oxv_vault_take(&vault);
-    }
-    return st;
+    return st == OXV_OK ? oxv_vault_open_store(&oxv_store_sqlite, store, out, err) : st;
 }
 
 void

@@ -112,6 +112,13 @@ OXV_MUST_USE enum oxv_status oxv_vault_unseal(struct oxv_vault *vault,
                                               const struct oxv_seal_input *input, uint64_t seal_id,
                                               struct oxv_view machine_id, struct oxv_err *err);
 /*
+ * The same on any machine: for restore and adopt, which make a new node of it. Such a vault must
+ * not sign.
+ */
+OXV_MUST_USE enum oxv_status oxv_vault_unseal_copy(struct oxv_vault *vault,
+                                                   const struct oxv_seal_input *input,
+                                                   uint64_t seal_id, struct oxv_err *err);
+/*
  * Does the material open a seal (only `seal_id` if not 0)? Changes nothing, sealed or open: to know
  * before something is made in a token. Statuses as oxv_vault_unseal().
  */

@@ -36,6 +36,11 @@ struct oxv_vault {
     struct oxv_secret *scratch; /* secret parts are opened here, one at a time, and wiped */
 };
 
+/* A sealed vault over a store that is open, which it takes in any case. As oxv_vault_open(). */
+OXV_MUST_USE enum oxv_status oxv_vault_open_store(const struct oxv_store_ops *ops,
+                                                  struct oxv_store *store, struct oxv_vault **out,
+                                                  struct oxv_err *err);
+
 struct oxv_vault_binding oxv_vault_binding(const struct oxv_vault *vault);
 
 /* After a change of vault->rows: the array that oxv_vault_seals() gives. */
