@@ -19,6 +19,18 @@
 
 struct oxv_log;
 
+/*
+ * What the log takes of the vault's subkeys (vault/keys.h, OXV_LOG_WRAP_KEY_BYTES each). The
+ * calls below borrow them; nobody keeps them once the log is open.
+ */
+struct oxv_log_keys {
+    struct oxv_secret *wrap_start; /* w0, where the ratchet of epoch.key starts */
+    struct oxv_secret *log_key;    /* the log key's seed is a hash of the origin under it */
+};
+
+/* Wipes both. Fine on an empty one. */
+void oxv_log_keys_done(struct oxv_log_keys *keys);
+
 /* Told once at open. */
 struct oxv_log_opened {
     uint64_t torn_bytes;      /* bytes put aside now; 0 where the log ended cleanly */
@@ -88,6 +100,20 @@ size_t oxv_log_waiting(const struct oxv_log *log);
  * log.
  */
 OXV_MUST_USE enum oxv_status oxv_log_commit(struct oxv_log *log, struct oxv_err *err);
+
+/*
+ * Ends the epoch (design.md 7): makes the next key, writes epoch.key.next, appends log.epoch,
+ * commits all that waits (also where nothing did), makes the file the current one and wipes the old
+ * key. With `rekeyed` (NULL: the same root key) the next key is wrapped under the ratchet of those
+ * keys, at the same step, and the log key becomes theirs, by a log.key entry before log.epoch.
+ * After OXV_OK answers may leave as after a commit.
+ *
+ *   any, log not broken  the next key could not be made durable: nothing was appended or committed,
+ *                        the group waits as before and the epoch goes on
+ *   any, log broken      as oxv_log_commit()
+ */
+OXV_MUST_USE enum oxv_status oxv_log_rotate(struct oxv_log *log, const struct oxv_log_keys *rekeyed,
+                                            struct oxv_err *err);
 
 bool oxv_log_is_broken(const struct oxv_log *log);
 
