@@ -223,11 +223,15 @@ oxv_walk_segment(struct oxv_walk *walk, int seg_fd, uint64_t n, bool is_last,
     if (lines == NULL) {
         return oxv_fail(err, OXV_E_MEMORY, "no memory to read the log");
     }
+    if (lseek(fd, (off_t)walk->begin_offset, SEEK_SET) < 0) {
+        return oxv_fail_errno(err, "cannot read log/seg/%s", name);
+    }
     walk->segment = n;
-    walk->good_offset = 0;
-    walk->group_offset = 0;
-    walk->end_offset = 0;
-    walk->stop_offset = 0;
+    walk->good_offset = walk->begin_offset;
+    walk->group_offset = walk->begin_offset;
+    walk->end_offset = walk->begin_offset;
+    walk->stop_offset = walk->begin_offset;
+    walk->begin_offset = 0;
     walk->chain.segment_first = n * OXV_LOG_SEGMENT_ENTRIES;
     walk->good.segment_first = walk->chain.segment_first;
     if (walk_lines(walk, lines, is_last, end) != OXV_OK) {

@@ -35,6 +35,7 @@ struct oxv_walk {
     struct oxv_chain chain; /* after the last good line */
     struct oxv_chain good;  /* after the last commit */
     uint64_t segment;       /* number of the segment */
+    uint64_t begin_offset;  /* where in the next segment to begin; the walk sets it to 0 */
     uint64_t good_offset;   /* in it: end of its last commit, 0 where there is none */
     uint64_t group_offset;  /* in it: where the last whole group began */
     uint64_t end_offset;    /* in it: end of the last good line; a faulty line begins here */
@@ -47,7 +48,8 @@ void oxv_walk_init(struct oxv_walk *walk, const struct oxv_chain *empty);
 
 /*
  * Walks segment number `n`, which must be the one after the last walk's. A segment that is not the
- * last one must end full and committed; only the last one may end in zero bytes.
+ * last one must end full and committed; only the last one may end in zero bytes. The walk begins
+ * at walk->begin_offset: not 0 where a commit that ends there was walked to before.
  *   OXV_E_IO  it cannot be read
  */
 OXV_MUST_USE enum oxv_status oxv_walk_segment(struct oxv_walk *walk, int seg_fd, uint64_t n,

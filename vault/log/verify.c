@@ -9,7 +9,8 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "vault/log/saved.h"
-#include "vault/log/segments.h"
+#include "vault/log/verify_pool.h"
+#include "vault/log/verify_state.h"
 
 #define SETTLE_MS 250 /* longer than the kernel holds up a writer between two pages (200 ms) */
 #define LOOKS_MAX 5u  /* at an end that looks different each time */
@@ -19,9 +20,10 @@ struct verifier {
     int seg_fd;
     struct oxv_hasher *hasher;
     struct oxv_vkey vkey;
-    oxv_log_finding_fn found;
-    void *ctx;
+    const struct oxv_log_verify_cfg *cfg;
     struct oxv_saved saved;
+    struct oxv_verify_state state;
+    bool is_resumed; /* *state is from an earlier verification */
     struct oxv_log_verdict verdict;
 };
 
@@ -37,8 +39,8 @@ static void
 report(struct verifier *v, const struct oxv_log_finding *finding)
 {
     v->verdict.findings++;
-    if (v->found != NULL) {
-        v->found(v->ctx, finding);
+    if (v->cfg->found != NULL) {
+        v->cfg->found(v->cfg->ctx, finding);
     }
 }
 
@@ -248,38 +250,120 @@ walk_last(struct verifier *v, struct oxv_walk *walk, uint64_t n, struct oxv_err 
     return OXV_OK;
 }
 
+/* A segment in the chain's order, by the rules alone; *is_good: go on with the next one. */
 static enum oxv_status
-walk_all(struct verifier *v, const struct oxv_segments *segments, struct oxv_walk *walk,
-         struct oxv_err *err)
+walk_in_order(struct verifier *v, uint64_t n, bool is_last, bool *is_good, struct oxv_err *err)
 {
-    uint64_t inner = segments->count - (segments->has_gap || segments->count == 0 ? 0 : 1);
+    struct oxv_walk walk;
+    uint64_t findings = v->verdict.findings;
     enum oxv_walk_end end = OXV_WALK_CLEAN;
+    enum oxv_status st;
 
-    for (uint64_t n = 0; n < inner; n++) {
-        enum oxv_status st = oxv_walk_segment(walk, v->seg_fd, n, false, &end, err);
-
-        if (st != OXV_OK) {
-            return st;
-        }
-        if (end == OXV_WALK_FAULT) {
-            report_fault(v, walk);
-            return OXV_OK;
+    oxv_walk_init(&walk, &v->state.chain);
+    walk.begin_offset =
+        v->state.chain.committed > n * OXV_LOG_SEGMENT_ENTRIES ? v->state.offset : 0;
+    if (is_last) {
+        st = walk_last(v, &walk, n, err);
+    } else {
+        st = oxv_walk_segment(&walk, v->seg_fd, n, false, &end, err);
+        if (st == OXV_OK && end == OXV_WALK_FAULT) {
+            report_fault(v, &walk);
         }
     }
-    if (inner == segments->count) {
+    v->verdict.in_order++;
+    v->state.signatures += walk.good.commits - v->state.chain.commits;
+    v->state.chain = walk.good;
+    v->state.offset = walk.good_offset > 0 ? walk.good_offset : v->state.offset;
+    v->state.segment = n + 1;
+    *is_good = v->verdict.findings == findings;
+    return st;
+}
+
+/* The first segment that a saved checkpoint speaks of: its root is taken on the way. */
+static uint64_t
+marked_segment(const struct oxv_chain *chain)
+{
+    return chain->mark_next < chain->mark_count
+               ? (chain->marks[chain->mark_next].size - 1) / OXV_LOG_SEGMENT_ENTRIES
+               : UINT64_MAX;
+}
+
+/* As many segments as are good in parallel, then one in order, and so on. */
+static enum oxv_status
+walk_all(struct verifier *v, const struct oxv_segments *segments, struct oxv_err *err)
+{
+    bool has_last = !segments->has_gap && segments->count > 0;
+    struct oxv_verify_pool pool = { .seg_fd = v->seg_fd,
+                                    .vkey = &v->vkey,
+                                    .finals_only = v->cfg->finals_only,
+                                    .jobs = v->cfg->jobs,
+                                    .progress = v->cfg->progress,
+                                    .progress_ctx = v->cfg->progress_ctx,
+                                    .total = segments->count * OXV_LOG_SEGMENT_ENTRIES };
+    enum oxv_status st = OXV_OK;
+    bool is_good = true;
+
+    while (st == OXV_OK && is_good && v->state.segment < segments->count) {
+        uint64_t marked = marked_segment(&v->state.chain);
+        bool is_within = v->state.chain.committed > v->state.segment * OXV_LOG_SEGMENT_ENTRIES;
+
+        pool.end = is_within                  ? v->state.segment
+                   : marked < segments->count ? marked
+                                              : segments->count;
+        pool.ends_in_last = has_last && pool.end == segments->count;
+        st = oxv_verify_pool_run(&pool, &v->state, err);
+        if (st == OXV_OK && v->state.segment < segments->count) {
+            uint64_t n = v->state.segment;
+
+            st = walk_in_order(v, n, has_last && n == segments->count - 1, &is_good, err);
+        }
+    }
+    if (st == OXV_OK && is_good && !has_last) {
         report_segment(v, "missing_segment", segments->count, "the file is missing");
+    }
+    return st;
+}
+
+static void
+begin_chain(struct verifier *v)
+{
+    struct oxv_chain *chain = &v->state.chain;
+
+    if (!v->is_resumed) {
+        oxv_chain_init(chain, v->hasher, &v->vkey);
+    }
+    chain->marks = v->saved.marks;
+    chain->mark_count = v->saved.count;
+}
+
+/* Is the log still the one that the state was saved of? Then its entries need no reading. */
+static enum oxv_status
+check_state(struct verifier *v, bool *is_good, struct oxv_err *err)
+{
+    struct oxv_log_finding finding;
+
+    *is_good = true;
+    if (!v->is_resumed) {
         return OXV_OK;
     }
-    return walk_last(v, walk, inner, err);
+    enum oxv_status st = oxv_verify_state_find(&v->state, v->seg_fd, &finding, err);
+
+    if (st == OXV_E_FORGED) {
+        report(v, &finding);
+        *is_good = false;
+        return OXV_OK;
+    }
+    v->verdict.resumed = v->state.chain.committed;
+    return st;
 }
 
 static enum oxv_status
 check_entries(struct verifier *v, struct oxv_err *err)
 {
     struct oxv_segments segments;
-    struct oxv_chain empty;
-    struct oxv_walk walk;
+    const struct oxv_chain *good = &v->state.chain;
     char path[OXV_SEGMENT_PATH_BYTES + sizeof segments.foreign];
+    bool is_good;
     enum oxv_status st = oxv_segments_list(v->seg_fd, &segments, err);
 
     if (st != OXV_OK) {
@@ -289,17 +373,19 @@ check_entries(struct verifier *v, struct oxv_err *err)
         oxv_format(path, sizeof path, "seg/%s", segments.foreign) == OXV_OK) {
         report_file(v, "extra_file", path, "this is no segment");
     }
-    oxv_chain_init(&empty, v->hasher, &v->vkey);
-    empty.marks = v->saved.marks;
-    empty.mark_count = v->saved.count;
-    oxv_walk_init(&walk, &empty);
-    st = walk_all(v, &segments, &walk, err);
-    v->verdict.entries = walk.good.committed;
-    v->verdict.commits = walk.good.commits;
-    v->verdict.epochs = walk.good.epoch + 1;
-    v->verdict.first_time_us = walk.good.first_time_us;
-    v->verdict.last_time_us = walk.good.last_time_us;
-    memcpy(v->verdict.root, walk.good.root, sizeof v->verdict.root);
+    st = check_state(v, &is_good, err);
+    if (st != OXV_OK || !is_good) {
+        return st;
+    }
+    begin_chain(v);
+    st = walk_all(v, &segments, err);
+    v->verdict.entries = good->committed;
+    v->verdict.commits = good->commits;
+    v->verdict.signatures = v->state.signatures;
+    v->verdict.epochs = good->epoch + 1;
+    v->verdict.first_time_us = good->first_time_us;
+    v->verdict.last_time_us = good->last_time_us;
+    memcpy(v->verdict.root, good->root, sizeof v->verdict.root);
     return st;
 }
 
@@ -320,9 +406,31 @@ check_saved(struct verifier *v)
     }
 }
 
+/* The state of an earlier verification, and the checkpoints that can still be compared then. */
 static enum oxv_status
-start(struct verifier *v, const char *log_path, const struct oxv_log_verify_cfg *cfg,
-      struct oxv_err *err)
+read_saved(struct verifier *v, struct oxv_err *err)
+{
+    enum oxv_status st = oxv_saved_parse(&v->saved, v->cfg, v->vkey.name, err);
+
+    if (st != OXV_OK || v->cfg->state.len == 0) {
+        return st;
+    }
+    st = oxv_verify_state_parse(v->cfg->state, &v->vkey, v->hasher, &v->state, err);
+    if (st != OXV_OK) {
+        return st;
+    }
+    v->is_resumed = true;
+    if (v->saved.count > 0 && v->saved.marks[0].size <= v->state.chain.committed) {
+        return oxv_fail(err, OXV_E_USAGE,
+                        "saved checkpoint %zu is older than the saved state, which knows no root "
+                        "before its own: verify without the state",
+                        v->saved.numbers[0]);
+    }
+    return OXV_OK;
+}
+
+static enum oxv_status
+start(struct verifier *v, const char *log_path, struct oxv_err *err)
 {
     if (sodium_init() < 0) {
         return oxv_fail(err, OXV_E_INTERNAL, "libsodium does not start");
@@ -331,10 +439,10 @@ start(struct verifier *v, const char *log_path, const struct oxv_log_verify_cfg 
     if (v->hasher == NULL) {
         return oxv_fail(err, OXV_E_MEMORY, "no memory to hash with");
     }
-    enum oxv_status st = oxv_vkey_parse(cfg->vkey, &v->vkey, err);
+    enum oxv_status st = oxv_vkey_parse(v->cfg->vkey, &v->vkey, err);
 
     if (st == OXV_OK) {
-        st = oxv_saved_parse(&v->saved, cfg, v->vkey.name, err);
+        st = read_saved(v, err);
     }
     if (st == OXV_OK) {
         st = open_directory(AT_FDCWD, log_path, log_path, &v->dir_fd, err);
@@ -354,8 +462,8 @@ oxv_log_verify_with(const char *log_path, const struct oxv_log_verify_cfg *cfg,
                     struct oxv_log_verdict *verdict, struct oxv_err *err)
 {
     OXV_AUTO(verifier_done)
-    struct verifier v = { .dir_fd = -1, .seg_fd = -1, .found = cfg->found, .ctx = cfg->ctx };
-    enum oxv_status st = start(&v, log_path, cfg, err);
+    struct verifier v = { .dir_fd = -1, .seg_fd = -1, .cfg = cfg };
+    enum oxv_status st = start(&v, log_path, err);
 
     if (st == OXV_OK) {
         st = check_names(&v, err);
@@ -372,6 +480,9 @@ oxv_log_verify_with(const char *log_path, const struct oxv_log_verify_cfg *cfg,
         return oxv_fail(err, OXV_E_FORGED, "the log did not pass: %ju finding(s)",
                         (uintmax_t)v.verdict.findings);
     }
+    if (cfg->state_to != NULL) {
+        oxv_verify_state_write(cfg->state_to, &v.state, &v.vkey, v.hasher);
+    }
     return OXV_OK;
 }
 
@@ -379,7 +490,7 @@ enum oxv_status
 oxv_log_verify(const char *log_path, struct oxv_view vkey, oxv_log_finding_fn found, void *ctx,
                struct oxv_log_verdict *verdict, struct oxv_err *err)
 {
-    struct oxv_log_verify_cfg cfg = { .vkey = vkey, .found = found, .ctx = ctx };
+    struct oxv_log_verify_cfg cfg = { .vkey = vkey, .jobs = 1, .found = found, .ctx = ctx };
 
     return oxv_log_verify_with(log_path, &cfg, verdict, err);
 }
