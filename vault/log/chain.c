@@ -97,6 +97,30 @@ check_epoch_end(struct oxv_chain *chain, const struct oxv_entry_line *line,
     return OXV_OK;
 }
 
+/* A log key is none of the epochs'; it signs checkpoints only. */
+static enum oxv_status
+check_log_key(struct oxv_chain *chain, const struct oxv_entry *entry, struct oxv_chain_fault *fault)
+{
+    struct oxv_vkey key;
+
+    if ((entry->type == OXV_ENTRY_LOG_KEY) != (entry->log_key.len > 0)) {
+        return refuse(fault, "bad_log_key", "log_key belongs to log.key, and to nothing else");
+    }
+    if (entry->type != OXV_ENTRY_LOG_KEY) {
+        return OXV_OK;
+    }
+    if (oxv_vkey_parse(entry->log_key, &key, NULL) != OXV_OK ||
+        strcmp(key.name, chain->origin) != 0) {
+        return refuse(fault, "bad_log_key", "log_key is no verifier key of this log");
+    }
+    if (memcmp(key.public_key, chain->public_key, sizeof key.public_key) == 0) {
+        return refuse(fault, "bad_log_key", "log_key is the key of an epoch");
+    }
+    memcpy(chain->log_key, key.public_key, sizeof chain->log_key);
+    chain->has_log_key = true;
+    return OXV_OK;
+}
+
 /* What waited in log/pending was not authenticated there. */
 static enum oxv_status
 check_waited(const struct oxv_entry *entry, struct oxv_chain_fault *fault)
@@ -149,6 +173,9 @@ reach_marks(struct oxv_chain *chain)
         mark->key_count = chain->closing ? 2 : 1;
         memcpy(mark->keys[0], chain->public_key, sizeof mark->keys[0]);
         memcpy(mark->keys[1], chain->next_key, sizeof mark->keys[1]);
+        if (chain->has_log_key) {
+            memcpy(mark->keys[mark->key_count++], chain->log_key, sizeof mark->keys[0]);
+        }
         oxv_tree_root(&chain->tree, chain->hasher, mark->root);
     }
 }
@@ -172,6 +199,9 @@ feed_entry(struct oxv_chain *chain, struct oxv_view text, struct oxv_chain_fault
     }
     if (st == OXV_OK) {
         st = check_epoch_end(chain, &line, fault);
+    }
+    if (st == OXV_OK) {
+        st = check_log_key(chain, &line.entry, fault);
     }
     if (st == OXV_OK) {
         st = check_waited(&line.entry, fault);

@@ -26,8 +26,8 @@ struct oxv_chain_mark {
     uint64_t size;
     bool is_reached;
     uint8_t root[OXV_HASH_BYTES];
-    size_t key_count; /* keys that can have signed it: two where an epoch ends */
-    uint8_t keys[2][OXV_NOTE_PUBLIC_KEY_BYTES];
+    size_t key_count; /* keys that can have signed it: two where an epoch ends, and the log key */
+    uint8_t keys[3][OXV_NOTE_PUBLIC_KEY_BYTES];
 };
 
 /*
@@ -47,6 +47,8 @@ struct oxv_chain {
     char origin[OXV_LOG_ORIGIN_MAX_BYTES];
     uint8_t public_key[OXV_NOTE_PUBLIC_KEY_BYTES]; /* of the current epoch */
     uint8_t next_key[OXV_NOTE_PUBLIC_KEY_BYTES];
+    bool has_log_key;
+    uint8_t log_key[OXV_NOTE_PUBLIC_KEY_BYTES]; /* as the newest log.key names it */
     bool closing; /* log.epoch was the last entry: only the final commit may follow */
     uint64_t epoch;
     uint64_t epoch_size; /* size and root at which the epoch began */

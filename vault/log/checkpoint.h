@@ -17,9 +17,10 @@
 #define OXV_NOTE_SIGNATURES_MAX 100u
 #define OXV_NOTE_MAX_BYTES      65536u
 #define OXV_COSIGNATURE_BYTES   72u /* time and signature */
+/* A signature line of a log's key, with its newline. */
+#define OXV_NOTE_LINE_MAX_BYTES (4u + OXV_LOG_ORIGIN_MAX_BYTES + 1u + 92u + 1u)
 /* A checkpoint and its signature by one key. */
-#define OXV_CHECKPOINT_NOTE_MAX_BYTES                                                              \
-    (OXV_CHECKPOINT_MAX_BYTES + 1u + 4u + OXV_LOG_ORIGIN_MAX_BYTES + 1u + 92u + 1u)
+#define OXV_CHECKPOINT_NOTE_MAX_BYTES (OXV_CHECKPOINT_MAX_BYTES + 1u + OXV_NOTE_LINE_MAX_BYTES)
 
 /* A note in its two parts; both borrow it. */
 struct oxv_note {

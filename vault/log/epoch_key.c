@@ -19,9 +19,8 @@ oxv_epoch_key_done(struct oxv_epoch_key *key)
     *key = (struct oxv_epoch_key){ 0 };
 }
 
-/* Fills public and secret key from a seed, which is only borrowed. */
-static enum oxv_status
-expand_seed(struct oxv_epoch_key *key, const uint8_t seed[OXV_NOTE_SEED_BYTES])
+enum oxv_status
+oxv_epoch_key_expand(struct oxv_epoch_key *key, const uint8_t seed[OXV_NOTE_SEED_BYTES])
 {
     key->secret_key = oxv_secret_new(OXV_NOTE_SECRET_KEY_BYTES);
     if (key->secret_key == NULL) {
@@ -45,7 +44,7 @@ oxv_epoch_key_init(struct oxv_epoch_key *key, uint64_t epoch, uint64_t begin_siz
     }
     memcpy(made.begin_root, begin_root, sizeof made.begin_root);
 
-    enum oxv_status st = expand_seed(&made, oxv_secret_view(seed).data);
+    enum oxv_status st = oxv_epoch_key_expand(&made, oxv_secret_view(seed).data);
 
     if (st == OXV_OK) {
         *key = made;
@@ -62,7 +61,7 @@ header_of(const struct oxv_epoch_key *key, uint8_t buffer[HEADER_BYTES])
 
     randombytes_buf(nonce, sizeof nonce);
     oxv_write_text(&w, MAGIC);
-    oxv_write_u8(&w, OXV_EPOCH_KEY_FORMAT_SUBKEY);
+    oxv_write_u8(&w, OXV_EPOCH_KEY_FORMAT_RATCHET);
     oxv_write_u64(&w, key->epoch);
     oxv_write_view(&w, oxv_view(key->public_key, sizeof key->public_key));
     oxv_write_view(&w, oxv_view(nonce, sizeof nonce));
@@ -137,7 +136,7 @@ open_sealed(struct oxv_view file, const struct oxv_secret *wrap_key, struct oxv_
         oxv_bug("the sealed part has a fixed size");
     }
     memcpy(claimed, key->public_key, sizeof claimed);
-    enum oxv_status st = expand_seed(key, seed.data);
+    enum oxv_status st = oxv_epoch_key_expand(key, seed.data);
 
     if (st == OXV_OK && memcmp(claimed, key->public_key, sizeof claimed) != 0) {
         oxv_epoch_key_done(key);
@@ -147,25 +146,41 @@ open_sealed(struct oxv_view file, const struct oxv_secret *wrap_key, struct oxv_
 }
 
 enum oxv_status
+oxv_epoch_key_claim(struct oxv_view file, struct oxv_epoch_key_claim *out, struct oxv_err *err)
+{
+    struct oxv_reader r = oxv_reader(file);
+    struct oxv_epoch_key_claim claim = { 0 };
+    struct oxv_view magic;
+
+    if (file.len != OXV_EPOCH_KEY_FILE_BYTES || !oxv_read_view(&r, strlen(MAGIC), &magic) ||
+        !oxv_view_is(magic, MAGIC) || !oxv_read_u8(&r, &claim.format) ||
+        !oxv_read_u64(&r, &claim.epoch) ||
+        !oxv_read_bytes(&r, claim.public_key, sizeof claim.public_key)) {
+        return oxv_fail(err, OXV_E_FORMAT, "log/epoch.key is damaged: it is no key file of ours");
+    }
+    if (claim.format != OXV_EPOCH_KEY_FORMAT_SUBKEY &&
+        claim.format != OXV_EPOCH_KEY_FORMAT_RATCHET) {
+        return oxv_fail(err, OXV_E_FORMAT, "log/epoch.key has the unknown format %u",
+                        (unsigned)claim.format);
+    }
+    *out = claim;
+    return OXV_OK;
+}
+
+enum oxv_status
 oxv_epoch_key_unwrap(struct oxv_view file, const struct oxv_secret *wrap_key,
                      struct oxv_epoch_key *out, struct oxv_err *err)
 {
-    struct oxv_reader r = oxv_reader(file);
-    struct oxv_epoch_key key = { 0 };
-    struct oxv_view magic;
-    uint8_t format;
+    struct oxv_epoch_key_claim claim;
+    enum oxv_status st = oxv_epoch_key_claim(file, &claim, err);
 
-    if (file.len != OXV_EPOCH_KEY_FILE_BYTES || !oxv_read_view(&r, strlen(MAGIC), &magic) ||
-        !oxv_view_is(magic, MAGIC) || !oxv_read_u8(&r, &format) || !oxv_read_u64(&r, &key.epoch) ||
-        !oxv_read_bytes(&r, key.public_key, sizeof key.public_key)) {
-        return oxv_fail(err, OXV_E_FORMAT, "log/epoch.key is damaged: it is no key file of ours");
+    if (st != OXV_OK) {
+        return st;
     }
-    if (format != OXV_EPOCH_KEY_FORMAT_SUBKEY) {
-        return oxv_fail(err, OXV_E_FORMAT, "log/epoch.key has the unknown format %u",
-                        (unsigned)format);
-    }
-    enum oxv_status st = open_sealed(file, wrap_key, &key);
+    struct oxv_epoch_key key = { .epoch = claim.epoch };
 
+    memcpy(key.public_key, claim.public_key, sizeof key.public_key);
+    st = open_sealed(file, wrap_key, &key);
     if (st == OXV_E_FORGED) {
         return oxv_fail(err, st,
                         "log/epoch.key was changed, or is that of another vault: the vault's own "

@@ -3,7 +3,8 @@
  *
  *   offset  bytes  what
  *        0      8  magic "OXVEPKEY"
- *        8      1  format: 1 = wrapped by a subkey of the vault, no ratchet
+ *        8      1  format: 1 = wrapped by a subkey of the vault; 2 = by the ratchet of ratchet.h.
+ *                  What is written has format 2
  *        9      8  epoch
  *       17     32  Ed25519 public key
  *       49     24  nonce
@@ -21,8 +22,9 @@
 
 #include "vault/log/note.h"
 
-#define OXV_EPOCH_KEY_FORMAT_SUBKEY 1u
-#define OXV_EPOCH_KEY_FILE_BYTES    161u
+#define OXV_EPOCH_KEY_FORMAT_SUBKEY  1u
+#define OXV_EPOCH_KEY_FORMAT_RATCHET 2u
+#define OXV_EPOCH_KEY_FILE_BYTES     161u
 
 /* Zeroed it is empty. */
 struct oxv_epoch_key {
@@ -33,6 +35,17 @@ struct oxv_epoch_key {
     struct oxv_secret *secret_key; /* owned; libsodium's form */
 };
 
+/* What a key file says of itself, before it is opened: nothing of it is authenticated. */
+struct oxv_epoch_key_claim {
+    uint8_t format;
+    uint64_t epoch;
+    uint8_t public_key[OXV_NOTE_PUBLIC_KEY_BYTES];
+};
+
+/* OXV_E_FORMAT: rule 1 or 2 is broken. *out is then untouched. */
+OXV_MUST_USE enum oxv_status
+oxv_epoch_key_claim(struct oxv_view file, struct oxv_epoch_key_claim *out, struct oxv_err *err);
+
 /* Wipes the key. */
 void oxv_epoch_key_done(struct oxv_epoch_key *key);
 
@@ -41,7 +54,12 @@ OXV_MUST_USE enum oxv_status oxv_epoch_key_init(struct oxv_epoch_key *key, uint6
                                                 uint64_t begin_size,
                                                 const uint8_t begin_root[OXV_HASH_BYTES]);
 
-/* Appends the file's bytes. OXV_E_MEMORY: no locked memory. */
+/* Expands a seed of OXV_NOTE_SEED_BYTES, which is only borrowed. OXV_E_MEMORY: no locked memory. */
+OXV_MUST_USE enum oxv_status oxv_epoch_key_expand(struct oxv_epoch_key *key,
+                                                  const uint8_t seed[OXV_NOTE_SEED_BYTES]);
+
+/* Appends the file's bytes, wrapped under the ratchet's key of this epoch. OXV_E_MEMORY: no locked
+ * memory. */
 OXV_MUST_USE enum oxv_status oxv_epoch_key_wrap(const struct oxv_epoch_key *key,
                                                 const struct oxv_secret *wrap_key,
                                                 struct oxv_writer *w);

@@ -22,7 +22,7 @@ oxv_log_free(struct oxv_log *log)
     if (log == NULL) {
         return;
     }
-    oxv_epoch_key_done(&log->key);
+    oxv_epoch_done(log);
     oxv_hasher_free(log->hasher);
     free(log->buffer);
     oxv_tail_done(&log->tail, !log->broken);
@@ -86,12 +86,11 @@ oxv_log_attach(int vault_fd, struct oxv_log **out, struct oxv_err *err)
     return st;
 }
 
-/* Fail closed: without its key this process can sign no further commit. */
-static enum oxv_status
-break_log(struct oxv_log *log)
+enum oxv_status
+oxv_log_break(struct oxv_log *log)
 {
     log->broken = true;
-    oxv_epoch_key_done(&log->key);
+    oxv_epoch_done(log);
     return OXV_E_IO;
 }
 
@@ -162,8 +161,7 @@ place_of(const struct oxv_log *log, const struct oxv_entry *entry)
     };
 }
 
-/* Is it one that the readers' rules (chain.c) refuse at this place? There is no second epoch yet.
- */
+/* Is it one that the readers' rules (chain.c) refuse at this place, or that only the log writes? */
 static bool
 is_against_the_rules(const struct oxv_log *log, const struct oxv_entry *entry)
 {
@@ -171,6 +169,7 @@ is_against_the_rules(const struct oxv_log *log, const struct oxv_entry *entry)
 
     return is_first != (entry->type == OXV_ENTRY_LOG_GENESIS) ||
            entry->type == OXV_ENTRY_LOG_EPOCH || entry->next_key.len > 0 ||
+           entry->type == OXV_ENTRY_LOG_KEY || entry->log_key.len > 0 ||
            (entry->unsigned_since.len > 0 && !oxv_entry_may_wait(entry));
 }
 
@@ -180,9 +179,12 @@ oxv_log_append(struct oxv_log *log, const struct oxv_entry *entry, uint64_t *ind
     if (log->broken) {
         return OXV_E_IO;
     }
-    if (is_against_the_rules(log, entry)) {
-        return OXV_E_USAGE;
-    }
+    return is_against_the_rules(log, entry) ? OXV_E_USAGE : oxv_log_add(log, entry, index);
+}
+
+enum oxv_status
+oxv_log_add(struct oxv_log *log, const struct oxv_entry *entry, uint64_t *index)
+{
     if (log->part_count >= OXV_LOG_GROUP_MAX_PARTS - 1) {
         return OXV_E_LIMIT;
     }
@@ -209,6 +211,7 @@ oxv_log_append(struct oxv_log *log, const struct oxv_entry *entry, uint64_t *ind
     log->last_mono_us = place.mono_us;
     log->waiting++;
     log->unclosed++;
+    log->epoch_first_us = log->epoch_first_us == 0 ? place.mono_us : log->epoch_first_us;
     if (log->next_tree.size % OXV_LOG_SEGMENT_ENTRIES == 0) {
         close_part(log);
     }
@@ -247,6 +250,9 @@ oxv_log_commit(struct oxv_log *log, struct oxv_err *err)
     if (log->broken) {
         return oxv_fail(err, OXV_E_IO, "the log is broken since an earlier failure: restart");
     }
+    if (oxv_epoch_is_due(log) && oxv_epoch_end(log, NULL, err) != OXV_OK) {
+        log->epoch_retry_us = oxv_clock_boot_us() + OXV_EPOCH_RETRY_US;
+    }
     if (log->waiting == 0) {
         return OXV_OK;
     }
@@ -254,7 +260,7 @@ oxv_log_commit(struct oxv_log *log, struct oxv_err *err)
         close_part(log);
     }
     if (write_group(log, err) != OXV_OK) {
-        return break_log(log);
+        return oxv_log_break(log);
     }
     log->tree = log->next_tree;
     log->buffer_len = 0;
@@ -262,11 +268,26 @@ oxv_log_commit(struct oxv_log *log, struct oxv_err *err)
     log->waiting = 0;
     if (log->has_unlogged_torn) {
         if (oxv_torn_mark_logged(log->dir_fd, err) != OXV_OK) {
-            return break_log(log);
+            return oxv_log_break(log);
         }
         log->has_unlogged_torn = false;
     }
-    return OXV_OK;
+    return oxv_epoch_begin(log, err);
+}
+
+enum oxv_status
+oxv_log_rotate(struct oxv_log *log, const struct oxv_secret *new_start, struct oxv_err *err)
+{
+    if (log->broken) {
+        return oxv_fail(err, OXV_E_IO, "the log is broken since an earlier failure: restart");
+    }
+    enum oxv_status st = oxv_epoch_end(log, new_start, err);
+
+    st = st == OXV_OK ? oxv_log_commit(log, err) : st;
+    if (st == OXV_OK && oxv_log_name_key(log) != OXV_OK) {
+        return oxv_fail(err, OXV_E_IO, "the new log key cannot be named");
+    }
+    return st;
 }
 
 size_t

@@ -15,21 +15,9 @@
 #define OXV_LOG_ORIGIN_MAX_BYTES     96u  /* "oxvault/<32 hex>/<32 hex>" and its NUL */
 #define OXV_LOG_VKEY_MAX_BYTES       200u /* "name+hash+key" and its NUL */
 #define OXV_LOG_WRAP_KEY_BYTES       32u
-#define OXV_LOG_CHECKPOINT_MAX_BYTES 512u
+#define OXV_LOG_CHECKPOINT_MAX_BYTES 768u
 
 struct oxv_log;
-
-/*
- * What the log takes of the vault's subkeys (vault/keys.h, OXV_LOG_WRAP_KEY_BYTES each). The
- * calls below borrow them; nobody keeps them once the log is open.
- */
-struct oxv_log_keys {
-    struct oxv_secret *wrap_start; /* w0, where the ratchet of epoch.key starts */
-    struct oxv_secret *log_key;    /* the log key's seed is a hash of the origin under it */
-};
-
-/* Wipes both. Fine on an empty one. */
-void oxv_log_keys_done(struct oxv_log_keys *keys);
 
 /* Told once at open. */
 struct oxv_log_opened {
@@ -45,9 +33,9 @@ struct oxv_log_opened {
 
 /*
  * Makes the log of a new vault below the directory vault_fd: log/, origin, genesis.vkey,
- * epoch.key (wrapped under wrap_key) and the first segment with entry 0 committed. `first` is
- * entry 0 and carries vault, node and origin. The key's C2SP verifier key is left in vkey.
- * All files and directories are synced.
+ * epoch.key (wrapped under the ratchet that starts from wrap_key) and the first segment with entry
+ * 0 committed. `first` is entry 0 and carries vault, node and origin. The key's C2SP verifier key
+ * is left in vkey. All files and directories are synced.
  *   OXV_E_CONFLICT  there is a log already
  */
 OXV_MUST_USE enum oxv_status oxv_log_create(int vault_fd, const struct oxv_entry *first,
@@ -57,7 +45,8 @@ OXV_MUST_USE enum oxv_status oxv_log_create(int vault_fd, const struct oxv_entry
 /*
  * Opens the log for writing: reads it whole, checks it (all hashes and all signatures), puts a torn
  * tail aside and then appends a log.recovery entry for it (committed with the next group).
- * `genesis_vkey` is the key the vault remembers.
+ * `genesis_vkey` is the key the vault remembers; `wrap_key` is the ratchet's start: the log keeps
+ * only what is needed from here on, so the caller wipes its own.
  *
  *   OXV_E_FORGED    a bad byte before the last valid commit, or another key: *err says entry,
  *                   file and byte; or epoch.key does not open under wrap_key
@@ -77,9 +66,9 @@ void oxv_log_free(struct oxv_log *log);
  * time never decrease, mono_us not within one boot id (a machine that starts again counts from 0).
  * *index is its leaf index.
  *
- *   OXV_E_USAGE   a reader would refuse the entry here: log.genesis that is not entry 0, log.epoch
- *                 or a next_key (no second epoch is made yet), or unsigned_since in an entry that
- *                 cannot have waited (oxv_entry_may_wait())
+ *   OXV_E_USAGE   a reader would refuse the entry here: log.genesis that is not entry 0;
+ *                 unsigned_since in an entry that cannot have waited (oxv_entry_may_wait()); or it
+ *                 is the log's own: log.epoch, log.key, or one with a next_key or log_key
  *   OXV_E_LIMIT   oxv_entry_write() refuses the entry (too long, or a text that is not
  *                 well-formed), or the group holds more than 4,000,000 entries
  *   OXV_E_MEMORY  no memory for the group
@@ -98,22 +87,39 @@ size_t oxv_log_waiting(const struct oxv_log *log);
  * the group crosses a segment's end, or where zeros have to be written ahead, see tail.h). Only
  * after OXV_OK may answers leave. An empty group is OXV_OK and does nothing. A failure breaks the
  * log.
+ *
+ * Where an epoch is due to end (300 s after its first entry, 65,536 entries, or asked for) the
+ * group gets log.epoch as its last entry, also an empty one, and the next epoch's key takes over.
+ * If that key's file cannot be written the epoch goes on, and it is tried again 10 s later.
  */
 OXV_MUST_USE enum oxv_status oxv_log_commit(struct oxv_log *log, struct oxv_err *err);
 
+/* The next commit ends the epoch: after an unseal, a change of seals or grants. Not where the epoch
+ * has no entry, and will have none by then. */
+void oxv_log_end_epoch(struct oxv_log *log);
+/* Boot-clock time (us) at which the epoch ends by itself; UINT64_MAX: not without an entry. */
+uint64_t oxv_log_epoch_ends_us(const struct oxv_log *log);
 /*
- * Ends the epoch (design.md 7): makes the next key, writes epoch.key.next, appends log.epoch,
+ * Ends the epoch now (design.md 7): makes the next key, writes epoch.key.next, appends log.epoch,
  * commits all that waits (also where nothing did), makes the file the current one and wipes the old
- * key. With `rekeyed` (NULL: the same root key) the next key is wrapped under the ratchet of those
- * keys, at the same step, and the log key becomes theirs, by a log.key entry before log.epoch.
- * After OXV_OK answers may leave as after a commit.
+ * key. With `new_start`, the wrap key of a new root key, or NULL: the next key is wrapped under the
+ * ratchet that starts there, and there is a new log key, which a log.key entry in the then open
+ * group names. After OXV_OK answers may leave as after a commit.
  *
  *   any, log not broken  the next key could not be made durable: nothing was appended or committed,
  *                        the group waits as before and the epoch goes on
  *   any, log broken      as oxv_log_commit()
  */
-OXV_MUST_USE enum oxv_status oxv_log_rotate(struct oxv_log *log, const struct oxv_log_keys *rekeyed,
+OXV_MUST_USE enum oxv_status oxv_log_rotate(struct oxv_log *log, const struct oxv_secret *new_start,
                                             struct oxv_err *err);
+/* The current epoch. */
+uint64_t oxv_log_epoch(const struct oxv_log *log);
+
+/*
+ * Names the log key by a log.key entry in the open group, where no entry has named this one yet.
+ * Statuses as oxv_log_append().
+ */
+OXV_MUST_USE enum oxv_status oxv_log_name_key(struct oxv_log *log);
 
 bool oxv_log_is_broken(const struct oxv_log *log);
 
@@ -125,10 +131,16 @@ const char *oxv_log_origin(const struct oxv_log *log);
 /* The head: RFC 6962 root over the committed entries. */
 void oxv_log_root(const struct oxv_log *log, uint8_t root[32]);
 /*
- * Appends the head as a checkpoint, signed by the current epoch's key: a C2SP signed note of at
- * most OXV_LOG_CHECKPOINT_MAX_BYTES.
+ * Appends the head as a checkpoint, signed by the log key (once it is named) and the current
+ * epoch's key: a C2SP signed note of at most OXV_LOG_CHECKPOINT_MAX_BYTES.
  */
 void oxv_log_checkpoint(const struct oxv_log *log, struct oxv_writer *w);
+/*
+ * Replaces log/checkpoint by the head's, where the log has grown since it was written last. Not
+ * synced: it is made from the segments at will.
+ *   OXV_E_IO  it cannot be written; the log is none the worse for it
+ */
+OXV_MUST_USE enum oxv_status oxv_log_save_checkpoint(struct oxv_log *log, struct oxv_err *err);
 
 /*
  * For readers: opens the segment that holds entry `index` read-only. *first is the index of its

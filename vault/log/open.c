@@ -1,11 +1,13 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "base/text.h"
 #include "vault/log/log.h"
+#include "vault/log/ratchet.h"
 #include "vault/log/torn.h"
 #include "vault/log/writer.h"
 
@@ -20,20 +22,6 @@ write_text_file(int dir_fd, const char *name, const char *text, struct oxv_err *
         return oxv_fail(err, OXV_E_LIMIT, "the text of log/%s is too long", name);
     }
     return oxv_replace_file_at(dir_fd, name, 0644, oxv_view_text(line), err);
-}
-
-static enum oxv_status
-write_key_file(const struct oxv_log *log, const struct oxv_secret *wrap_key, struct oxv_err *err)
-{
-    uint8_t buffer[OXV_EPOCH_KEY_FILE_BYTES];
-    struct oxv_writer w = oxv_writer(buffer, sizeof buffer);
-    struct oxv_view file;
-
-    if (oxv_epoch_key_wrap(&log->key, wrap_key, &w) != OXV_OK ||
-        oxv_writer_finish(&w, &file) != OXV_OK) {
-        return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for the log's key");
-    }
-    return oxv_replace_file_at(log->dir_fd, "epoch.key", 0600, file, err);
 }
 
 static enum oxv_status
@@ -61,7 +49,8 @@ make_key(struct oxv_log *log, const struct oxv_secret *wrap_key, char *vkey_text
     struct oxv_writer w = oxv_writer(vkey_text, OXV_LOG_VKEY_MAX_BYTES - 1);
 
     oxv_tree_root(&log->tree, log->hasher, empty_root);
-    if (oxv_epoch_key_init(&log->key, 0, 0, empty_root) != OXV_OK) {
+    log->wrap_key = oxv_ratchet(wrap_key, 1);
+    if (log->wrap_key == NULL || oxv_epoch_key_init(&log->key, 0, 0, empty_root) != OXV_OK) {
         return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for the log's key");
     }
     memcpy(vkey.name, log->origin, sizeof vkey.name);
@@ -77,7 +66,8 @@ make_key(struct oxv_log *log, const struct oxv_secret *wrap_key, char *vkey_text
     if (st == OXV_OK) {
         st = write_text_file(log->dir_fd, "genesis.vkey", vkey_text, err);
     }
-    return st == OXV_OK ? write_key_file(log, wrap_key, err) : st;
+    return st == OXV_OK ? oxv_epoch_key_save(log, OXV_EPOCH_KEY_NAME, &log->key, log->wrap_key, err)
+                        : st;
 }
 
 enum oxv_status
@@ -151,19 +141,6 @@ read_names(struct oxv_log *log, const char *genesis_vkey, struct oxv_vkey *vkey,
     memcpy(log->origin, vkey->name, sizeof log->origin);
     st = check_text_file(log->dir_fd, "origin", log->origin, err);
     return st == OXV_OK ? check_text_file(log->dir_fd, "genesis.vkey", genesis_vkey, err) : st;
-}
-
-static enum oxv_status
-read_key_file(struct oxv_log *log, const struct oxv_secret *wrap_key, struct oxv_err *err)
-{
-    uint8_t file[OXV_EPOCH_KEY_FILE_BYTES + 1]; /* one more tells that it is too long */
-    size_t len = 0;
-    enum oxv_status st = oxv_read_file_at(log->dir_fd, "epoch.key", file, sizeof file, &len, err);
-
-    if (st != OXV_OK) {
-        return st;
-    }
-    return oxv_epoch_key_unwrap(oxv_view(file, len), wrap_key, &log->key, err);
 }
 
 static enum oxv_status
@@ -254,30 +231,135 @@ walk_all(const struct oxv_log *log, const struct oxv_vkey *vkey, struct oxv_walk
     return judge_end(log, walk, end, err);
 }
 
-/* Does the key file belong to this very log, and is the log at least as long as it says? */
+/* A key file as it lies there. */
+struct key_file {
+    bool is_there;
+    uint8_t bytes[OXV_EPOCH_KEY_FILE_BYTES + 1]; /* one more tells that it is too long */
+    size_t len;
+    struct oxv_epoch_key_claim claim;
+};
+
+static enum oxv_status
+read_key_file(const struct oxv_log *log, const char *name, struct key_file *file,
+              struct oxv_err *err)
+{
+    enum oxv_status st =
+        oxv_read_file_at(log->dir_fd, name, file->bytes, sizeof file->bytes, &file->len, err);
+
+    if (st != OXV_OK) {
+        return st;
+    }
+    file->is_there = true;
+    return oxv_epoch_key_claim(oxv_view(file->bytes, file->len), &file->claim, err);
+}
+
+static bool
+is_key_of(const struct key_file *file, const struct oxv_chain *good)
+{
+    return file->is_there && file->claim.epoch == good->epoch &&
+           memcmp(file->claim.public_key, good->public_key, sizeof good->public_key) == 0;
+}
+
+/* Opens the key file under the ratchet's key of its epoch, which is that of the log. */
+static enum oxv_status
+open_key_file(struct oxv_log *log, const struct key_file *file, const struct oxv_secret *start,
+              struct oxv_err *err)
+{
+    bool is_old = file->claim.format == OXV_EPOCH_KEY_FORMAT_SUBKEY;
+
+    log->wrap_key = oxv_ratchet(start, is_old ? 0 : file->claim.epoch + 1);
+    if (log->wrap_key == NULL) {
+        return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for the log's key");
+    }
+    enum oxv_status st =
+        oxv_epoch_key_unwrap(oxv_view(file->bytes, file->len), log->wrap_key, &log->key, err);
+
+    if (st == OXV_OK && is_old) {
+        log->has_to_end_epoch = true; /* the next file is wrapped as it should be */
+    }
+    return st;
+}
+
+/* Is this the log that the key file was made for, and no shorter one? */
 static enum oxv_status
 check_key(const struct oxv_log *log, const struct oxv_chain *good, struct oxv_err *err)
 {
     const struct oxv_epoch_key *key = &log->key;
+
+    if (key->begin_size != good->epoch_size ||
+        memcmp(key->begin_root, good->epoch_root, sizeof key->begin_root) != 0) {
+        return oxv_fail(err, OXV_E_FORGED, "log/epoch.key was made for another log");
+    }
+    return OXV_OK;
+}
+
+/* Neither file is that of the log's epoch: says why. */
+static enum oxv_status
+refuse_keys(const struct key_file *key, const struct oxv_chain *good, struct oxv_err *err)
+{
+    if (key->claim.epoch > good->epoch) {
+        return oxv_fail(err, OXV_E_FORGED,
+                        "the log ends in its epoch %ju, but its key is that of epoch %ju: it was "
+                        "cut",
+                        (uintmax_t)good->epoch, (uintmax_t)key->claim.epoch);
+    }
+    return oxv_fail(err, OXV_E_FORGED, "log/epoch.key is not the key of the log's epoch %ju",
+                    (uintmax_t)good->epoch);
+}
+
+/*
+ * Takes the file whose key the log names (design.md 7): a kill while an epoch ended can have left
+ * the next key's file beside it, before or after the log named that key.
+ */
+static enum oxv_status
+take_key(struct oxv_log *log, const struct oxv_chain *good, const struct oxv_secret *start,
+         struct oxv_err *err)
+{
+    struct key_file key = { 0 };
+    struct key_file next = { 0 };
 
     if (good->committed == 0) {
         return oxv_fail(err, OXV_E_FORGED,
                         "the log holds no valid commit: entry 0, log/seg/000000000000.jsonl, "
                         "byte 0");
     }
-    if (good->committed < key->begin_size) {
-        return oxv_fail(err, OXV_E_FORGED,
-                        "the log ends at entry %ju, but its key was made at entry %ju: it was cut",
-                        (uintmax_t)good->committed, (uintmax_t)key->begin_size);
+    enum oxv_status st = read_key_file(log, OXV_EPOCH_KEY_NAME, &key, err);
+    struct oxv_err ignored = { 0 };
+    enum oxv_status of_next = read_key_file(log, OXV_EPOCH_NEXT_KEY_NAME, &next, &ignored);
+
+    if (of_next == OXV_E_IO) {
+        return oxv_fail(err, of_next, "%s", ignored.text);
     }
-    if (key->epoch != good->epoch ||
-        memcmp(key->public_key, good->public_key, sizeof key->public_key) != 0) {
-        return oxv_fail(err, OXV_E_FORGED, "log/epoch.key is not the key of the log's epoch %ju",
-                        (uintmax_t)good->epoch);
+    bool takes_next = of_next == OXV_OK && is_key_of(&next, good);
+
+    if (!takes_next && st != OXV_OK) {
+        return st;
     }
-    if (key->begin_size != good->epoch_size ||
-        memcmp(key->begin_root, good->epoch_root, sizeof key->begin_root) != 0) {
-        return oxv_fail(err, OXV_E_FORGED, "log/epoch.key was made for another log");
+    if (!takes_next && !is_key_of(&key, good)) {
+        return refuse_keys(&key, good, err);
+    }
+    st = open_key_file(log, takes_next ? &next : &key, start, err);
+    if (st == OXV_OK) {
+        st = check_key(log, good, err);
+    }
+    log->has_next_key_file = next.is_there;
+    log->takes_next_key_file = takes_next;
+    return st;
+}
+
+/* Makes the folder what take_key() found it to be. */
+static enum oxv_status
+settle_key_files(struct oxv_log *log, struct oxv_err *err)
+{
+    if (!log->has_next_key_file) {
+        return OXV_OK;
+    }
+    int failed = log->takes_next_key_file ? renameat(log->dir_fd, OXV_EPOCH_NEXT_KEY_NAME,
+                                                     log->dir_fd, OXV_EPOCH_KEY_NAME)
+                                          : unlinkat(log->dir_fd, OXV_EPOCH_NEXT_KEY_NAME, 0);
+
+    if (failed != 0 || fsync(log->dir_fd) != 0) {
+        return oxv_fail_errno(err, "cannot put log/%s in its place", OXV_EPOCH_NEXT_KEY_NAME);
     }
     return OXV_OK;
 }
@@ -334,6 +416,9 @@ continue_after(struct oxv_log *log, const struct oxv_walk *walk, struct oxv_err 
     log->tree = good->tree;
     log->next_tree = good->tree;
     log->last_time_us = good->last_time_us;
+    log->epoch_first_us = good->committed > good->epoch_size ? oxv_clock_boot_us() : 0;
+    log->is_log_key_named = good->has_log_key && memcmp(good->log_key, log->log_key.public_key,
+                                                        sizeof good->log_key) == 0;
     return OXV_OK;
 }
 
@@ -389,13 +474,16 @@ oxv_log_open(int vault_fd, const char *genesis_vkey, const struct oxv_secret *wr
         st = read_names(log, genesis_vkey, &vkey, err);
     }
     if (st == OXV_OK) {
-        st = read_key_file(log, wrap_key, err);
-    }
-    if (st == OXV_OK) {
         st = walk_all(log, &vkey, &walk, err);
     }
     if (st == OXV_OK) {
-        st = check_key(log, &walk.good, err);
+        st = take_key(log, &walk.good, wrap_key, err);
+    }
+    if (st == OXV_OK) {
+        st = oxv_log_key_make(log->origin, wrap_key, &log->log_key, err);
+    }
+    if (st == OXV_OK) {
+        st = settle_key_files(log, err);
     }
     if (st == OXV_OK) {
         st = recover(log, &walk, &told, err);
