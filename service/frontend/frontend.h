@@ -16,10 +16,10 @@
 
 #include <sys/queue.h>
 
+#include "base/http_syntax.h"
 #include "service/frontend/buffer.h"
 #include "service/frontend/endpoints.h"
 #include "service/frontend/http_chunked.h"
-#include "service/frontend/http_syntax.h"
 #include "service/wire/channel.h"
 
 #define OXV_REQUEST_TIMEOUT_MS 60000u  /* from its first byte to its last */

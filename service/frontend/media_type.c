@@ -1,6 +1,6 @@
 #include "service/frontend/media_type.h"
 
-#include "service/frontend/http_syntax.h"
+#include "base/http_syntax.h"
 
 /* Up to the next semicolon, without blanks around it. No parameter of JSON has one within quotes.
  */

@@ -4,8 +4,8 @@
  */
 #include <stdlib.h>
 
+#include "base/http_syntax.h"
 #include "service/frontend/http_chunked.h"
-#include "service/frontend/http_syntax.h"
 #include "service/frontend/media_type.h"
 #include "service/frontend/target.h"
 

@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
+#include "base/http_syntax.h"
 #include "service/frontend/http_chunked.h"
-#include "service/frontend/http_syntax.h"
 #include "service/frontend/media_type.h"
 #include "service/frontend/target.h"
 

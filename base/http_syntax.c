@@ -1,4 +1,4 @@
-#include "service/frontend/http_syntax.h"
+#include "base/http_syntax.h"
 
 #include <http_parser.h>
 

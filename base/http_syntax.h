@@ -7,8 +7,8 @@
  * and 1.1, no, a second or a malformed Host, targets that do not begin with a slash or that have
  * bytes outside of printable ASCII or a fragment, heads above OXV_HTTP_HEAD_MAX_BYTES.
  */
-#ifndef OXV_SERVICE_FRONTEND_HTTP_SYNTAX_H
-#define OXV_SERVICE_FRONTEND_HTTP_SYNTAX_H
+#ifndef OXV_BASE_HTTP_SYNTAX_H
+#define OXV_BASE_HTTP_SYNTAX_H
 
 #include "base/bytes.h"
 #include "base/status.h"
