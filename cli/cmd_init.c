@@ -3,11 +3,7 @@
  * descriptor 3, and where a token seals, the token's helper by descriptor 4; the command itself
  * never makes a vault file.
  */
-#include <dirent.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -15,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/init_keeper.h"
 #include "cli/material.h"
+#include "cli/new_dir.h"
 #include "cli/pin.h"
 #include "cli/prompt.h"
 #include "cli/token_uri.h"
@@ -26,17 +23,14 @@ struct plan {
     struct oxv_init_run run;
     const char *keyfile; /* NULL for another seal */
     bool keyfile_made;
-    bool dir_made;
-    bool dir_taken;      /* it was there, and was made the service's */
-    struct stat dir_was; /* with dir_taken */
-    int dir_fd;
+    struct oxv_new_dir dir;
 };
 
 static void
 plan_done(struct plan *plan)
 {
     oxv_closep(&plan->run.secret_fd);
-    oxv_closep(&plan->dir_fd);
+    oxv_closep(&plan->dir.fd);
 }
 
 static enum oxv_exit
@@ -133,105 +127,6 @@ plan_seal(const struct oxv_cli *cli, struct plan *plan)
                          seal);
 }
 
-/* Is there nothing in it but . and ..? */
-static bool
-is_empty(int dir_fd)
-{
-    int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *entry;
-    bool empty = dir != NULL;
-
-    if (dir == NULL) {
-        oxv_closep(&copy);
-        return false;
-    }
-    while (empty && (entry = readdir(dir)) != NULL) {
-        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-    }
-    (void)closedir(dir); /* was only read */
-    return empty;
-}
-
-static enum oxv_exit
-open_directory(const struct oxv_cli *cli, struct plan *plan)
-{
-    struct oxv_err err = { 0 };
-
-    plan->dir_fd = open(cli->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (plan->dir_fd < 0) {
-        (void)oxv_fail_errno(&err, "cannot open the directory %s", cli->dir);
-        return oxv_cli_err(cli, &err);
-    }
-    if (!is_empty(plan->dir_fd)) {
-        return oxv_cli_fail(cli, OXV_EXIT_FAILED,
-                            "%s is not empty: a new vault needs a directory of its own", cli->dir);
-    }
-    return OXV_EXIT_DONE;
-}
-
-/* Before anything is asked for or made: a directory that is there must be fit. */
-static enum oxv_exit
-check_directory(const struct oxv_cli *cli, struct plan *plan)
-{
-    struct stat st;
-
-    return lstat(cli->dir, &st) != 0 ? OXV_EXIT_DONE : open_directory(cli, plan);
-}
-
-/* The directory, 0700 and the service's. */
-static enum oxv_exit
-take_directory(const struct oxv_cli *cli, struct plan *plan)
-{
-    struct oxv_err err = { 0 };
-
-    if (plan->dir_fd < 0) {
-        plan->dir_made = mkdir(cli->dir, 0700) == 0;
-        if (!plan->dir_made) {
-            (void)oxv_fail_errno(&err, "cannot make the directory %s", cli->dir);
-            return oxv_cli_err(cli, &err);
-        }
-        enum oxv_exit code = open_directory(cli, plan);
-
-        if (code != OXV_EXIT_DONE) {
-            return code;
-        }
-    }
-    plan->dir_taken = !plan->dir_made && fstat(plan->dir_fd, &plan->dir_was) == 0;
-    if ((plan->run.user.drop &&
-         fchown(plan->dir_fd, plan->run.user.uid, plan->run.user.gid) != 0) ||
-        fchmod(plan->dir_fd, 0700) != 0) {
-        (void)oxv_fail_errno(&err, "cannot make %s the service's", cli->dir);
-        return oxv_cli_err(cli, &err);
-    }
-    return OXV_EXIT_DONE;
-}
-
-static void
-print_json(const struct oxv_cli *cli, const struct oxv_init_made *made)
-{
-    const struct {
-        const char *before;
-        const char *value;
-    } members[] = { { "{\"dir\":", cli->dir },
-                    { ",\"vault_id\":", made->vault_id },
-                    { ",\"origin\":", made->origin },
-                    { ",\"vkey\":", made->vkey },
-                    { ",\"fingerprint\":", made->fingerprint } };
-    uint8_t buffer[6 * PATH_MAX + 4096];
-    struct oxv_writer w = oxv_writer(buffer, sizeof buffer);
-    struct oxv_view text;
-
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        oxv_write_text(&w, members[i].before);
-        oxv_write_json_string(&w, oxv_view_text(members[i].value));
-    }
-    oxv_write_text(&w, "}\n");
-    if (oxv_writer_finish(&w, &text) == OXV_OK) {
-        oxv_cli_print(text);
-    }
-}
-
 static void
 print_made(const struct oxv_cli *cli, const struct plan *plan, const struct oxv_init_made *made)
 {
@@ -248,11 +143,7 @@ print_made(const struct oxv_cli *cli, const struct plan *plan, const struct oxv_
                      "cannot be opened.\n\n",
                      plan->keyfile);
     }
-    (void)printf("%sGive this to your auditor now%s, by a way that this machine has no part in:\n"
-                 "  log key      %s\n"
-                 "  fingerprint  %s\n"
-                 "With it, `oxvault log verify --key` tells whether the access log is whole.\n\n",
-                 oxv_cli_bold(cli), oxv_cli_plain(cli), made->vkey, made->fingerprint);
+    oxv_init_print_key(cli, made);
     (void)printf("Next:\n"
                  "  oxvaultd --dir %s --run %s %s %s%s\n"
                  "  oxvault --run %s seal add ...        a second way in: if the only seal is "
@@ -263,48 +154,42 @@ print_made(const struct oxv_cli *cli, const struct plan *plan, const struct oxv_
 }
 
 /*
- * After a failure: what was made goes, what was changed is put back. Where the keeper left
- * something in the directory a vault may have come to be, and then its key must not go.
+ * After a failure: what was made goes. Where the keeper left something in the directory a vault may
+ * have come to be, and then its key must not go.
  */
 static void
 undo(const struct oxv_cli *cli, const struct plan *plan)
 {
-    if (plan->dir_fd >= 0 && (plan->dir_made || plan->dir_taken) && !is_empty(plan->dir_fd)) {
-        oxv_cli_warn("%s is not empty: look at what is there before you remove it%s%s", cli->dir,
-                     plan->keyfile_made ? ", and with it the new key file " : "",
-                     plan->keyfile_made ? plan->keyfile : "");
-        return;
-    }
-    if (plan->dir_made) {
-        (void)rmdir(cli->dir); /* stays where something came into it since */
-    }
-    if (plan->dir_taken && (fchown(plan->dir_fd, plan->dir_was.st_uid, plan->dir_was.st_gid) != 0 ||
-                            fchmod(plan->dir_fd, plan->dir_was.st_mode & 07777) != 0)) {
-        oxv_cli_warn("%s has another owner or mode than before", cli->dir);
-    }
-    if (plan->keyfile_made) {
+    bool is_empty = oxv_new_dir_undo(cli, &plan->dir);
+
+    if (plan->keyfile_made && is_empty) {
         (void)unlink(plan->keyfile);
+    } else if (plan->keyfile_made) {
+        oxv_cli_warn("the new key file %s may be the only way to open what is there",
+                     plan->keyfile);
     }
 }
 
 enum oxv_exit
 oxv_cmd_init(struct oxv_cli *cli)
 {
-    OXV_AUTO(plan_done) struct plan plan = { .run = { .secret_fd = -1 }, .dir_fd = -1 };
+    OXV_AUTO(plan_done)
+    struct plan plan = { .run = { .mode = "--init", .secret_fd = -1, .backup_fd = -1 },
+                         .dir = { .fd = -1 } };
     struct oxv_init_made made = { 0 };
     enum oxv_exit code = plan_users(cli, &plan);
 
     code = code == OXV_EXIT_DONE ? oxv_init_find(cli, &plan.run) : code;
-    code = code == OXV_EXIT_DONE ? check_directory(cli, &plan) : code;
+    code = code == OXV_EXIT_DONE ? oxv_new_dir_check(cli, &plan.dir) : code;
     code = code == OXV_EXIT_DONE ? plan_seal(cli, &plan) : code;
-    code = code == OXV_EXIT_DONE ? take_directory(cli, &plan) : code;
+    code = code == OXV_EXIT_DONE ? oxv_new_dir_take(cli, &plan.run.user, &plan.dir) : code;
     code = code == OXV_EXIT_DONE ? oxv_init_run(cli, &plan.run, &made) : code;
     if (code != OXV_EXIT_DONE) {
         undo(cli, &plan);
         return code;
     }
     if (cli->json) {
-        print_json(cli, &made);
+        oxv_init_print_json(cli, &made);
     } else {
         print_made(cli, &plan, &made);
     }

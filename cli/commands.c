@@ -68,6 +68,26 @@ static const struct oxv_option init_options[] = {
     UNLOCKED_MEMORY,
     { 0 },
 };
+#define COPY_OPTIONS                                                                               \
+    { "passphrase-file", 0, false, "FILE", "read the passphrase from this file" },                 \
+        { "passphrase-fd", 0, false, "N", "read the passphrase from this open descriptor" },       \
+        { "keyfile", 0, false, "FILE", "open with this key file" }, PIN_OPTIONS,                   \
+        { "seal", 0, false, "ID", "the seal that the PIN is for, where there are several" },       \
+        { "users", 0, false, "roles|none",                                                         \
+          "as root: make it for the user oxvault, or for root itself" },                           \
+        { "secret-memory", 0, false, "KIND", "memory for keys: auto, memfd or sodium" },           \
+        { "libexec", 0, false, "DIR", "where oxvault-keeper is (default: beside this program)" },  \
+        UNLOCKED_MEMORY
+
+static const struct oxv_option backup_options[] = {
+    { "output", 'o', false, "FILE", "the backup (0600)" },
+    { "force", 0, false, NULL, "replace FILE where it is there" },
+    { 0 },
+};
+static const struct oxv_option copy_options[] = {
+    COPY_OPTIONS,
+    { 0 },
+};
 static const struct oxv_option unseal_options[] = {
     { "passphrase-file", 0, false, "FILE", "read the passphrase from this file" },
     { "passphrase-fd", 0, false, "N", "read the passphrase from this open descriptor" },
@@ -264,6 +284,20 @@ const struct oxv_command oxv_commands[] = {
       oxv_cmd_unseal },
     { "lock", "", 0, 0, "wipe the keys from the service's memory at once", NULL, NULL,
       oxv_cmd_lock },
+    { "backup", "", 0, 0, "write records and seals of the running service to one encrypted file",
+      "Any seal that the vault has now opens it. The access log and its key are never in it.\n"
+      "Signatures and changes go on meanwhile; the backup is as the vault was at its begin.",
+      backup_options, oxv_cmd_backup },
+    { "restore", "FILE", 1, 1, "make a vault of a backup, as a new node",
+      "--dir must be empty or absent. The new node has an access log of its own, whose first\n"
+      "entries name the log before; give its key to your auditor at once. Exit code 6 where FILE\n"
+      "is damaged or was changed.",
+      copy_options, oxv_cmd_restore },
+    { "adopt", "", 0, 0, "make a new node of a vault that was moved, cloned or put back",
+      "For a vault that the service refuses: on another machine, or where vault.db and log do not\n"
+      "belong together. Its old log is kept beside the new one. Stop oxvaultd first, and make sure\n"
+      "that no other machine goes on with the same vault.",
+      copy_options, oxv_cmd_adopt },
     { "seal add", "KIND|URI", 1, 1, "add a way to open the vault",
       "KIND is passphrase or keyfile; a token is named by its URI, or as token with --uri. Asks "
       "for\n"

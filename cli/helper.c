@@ -61,7 +61,7 @@ oxv_helper_start(const struct oxv_cli *cli, struct oxv_helper_process *out)
     const struct oxv_spawn spawn = { .path = setting.path,
                                      .arguments = arguments,
                                      .environment = setting.environment,
-                                     .fds = { ends[1], -1 },
+                                     .fds = { ends[1], -1, -1 },
                                      .output = -1,
                                      .dies_with_us = true,
                                      .user = setting.user };
@@ -158,7 +158,7 @@ oxv_helper_run(const struct oxv_cli *cli, const char *const *arguments, int pin_
     const struct oxv_spawn spawn = { .path = setting.path,
                                      .arguments = argv,
                                      .environment = setting.environment,
-                                     .fds = { pin_fd, -1 },
+                                     .fds = { pin_fd, -1, -1 },
                                      .output = ends[1],
                                      .dies_with_us = true,
                                      .user = setting.user };

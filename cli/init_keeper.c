@@ -1,6 +1,7 @@
 #include "cli/init_keeper.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,13 +69,14 @@ static void
 fill_arguments(const struct oxv_cli *cli, const struct oxv_init_run *run, const char *admin,
                struct arguments *a)
 {
-    add(a, run->keeper, "--init");
+    add(a, run->keeper, run->mode);
     add(a, "--dir", cli->dir);
     add(a, "--seal", run->seal);
     add(a, "--admin-uid", admin);
     add_value(a, "--secret-memory", oxv_cli_option(cli, "secret-memory"));
     add_flag(a, "--allow-unlocked-memory", oxv_cli_flag(cli, "allow-unlocked-memory"));
-    if (strcmp(run->seal, "token") == 0) {
+    add_value(a, "--seal-id", run->seal_id);
+    if (strcmp(run->seal, "token") == 0 && run->token.module != NULL) {
         add_token(a, &run->token);
     }
 }
@@ -103,7 +105,7 @@ run_keeper(const struct oxv_cli *cli, const struct oxv_init_run *run, int helper
     const struct oxv_spawn spawn = { .path = run->keeper,
                                      .arguments = arguments.words,
                                      .environment = environment,
-                                     .fds = { run->secret_fd, helper_fd },
+                                     .fds = { run->secret_fd, helper_fd, run->backup_fd },
                                      .output = ends[1],
                                      .user = run->user };
     enum oxv_exit code = oxv_spawn_start(cli, &spawn, &child);
@@ -165,4 +167,39 @@ oxv_init_run(const struct oxv_cli *cli, const struct oxv_init_run *run, struct o
     }
     code = code == OXV_EXIT_DONE ? run_keeper(cli, run, helper.channel, answer, &answer_len) : code;
     return code == OXV_EXIT_DONE ? read_made(cli, oxv_view(answer, answer_len), made) : code;
+}
+
+void
+oxv_init_print_json(const struct oxv_cli *cli, const struct oxv_init_made *made)
+{
+    const struct {
+        const char *before;
+        const char *value;
+    } members[] = { { "{\"dir\":", cli->dir },
+                    { ",\"vault_id\":", made->vault_id },
+                    { ",\"origin\":", made->origin },
+                    { ",\"vkey\":", made->vkey },
+                    { ",\"fingerprint\":", made->fingerprint } };
+    uint8_t buffer[6 * PATH_MAX + 4096];
+    struct oxv_writer w = oxv_writer(buffer, sizeof buffer);
+    struct oxv_view text;
+
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        oxv_write_text(&w, members[i].before);
+        oxv_write_json_string(&w, oxv_view_text(members[i].value));
+    }
+    oxv_write_text(&w, "}\n");
+    if (oxv_writer_finish(&w, &text) == OXV_OK) {
+        oxv_cli_print(text);
+    }
+}
+
+void
+oxv_init_print_key(const struct oxv_cli *cli, const struct oxv_init_made *made)
+{
+    (void)printf("%sGive this to your auditor now%s, by a way that this machine has no part in:\n"
+                 "  log key      %s\n"
+                 "  fingerprint  %s\n"
+                 "With it, `oxvault log verify --key` tells whether the access log is whole.\n\n",
+                 oxv_cli_bold(cli), oxv_cli_plain(cli), made->vkey, made->fingerprint);
 }

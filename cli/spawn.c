@@ -107,9 +107,15 @@ place_fds(const struct oxv_spawn *spawn)
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0) {
         return false;
     }
-    for (size_t i = 0; i < OXV_SPAWN_FDS_MAX && spare[i] >= 0; i++, last++) {
-        if (dup2(spare[i], (int)last) < 0) {
+    for (unsigned i = 0; i < OXV_SPAWN_FDS_MAX; i++) {
+        unsigned number = OXV_SPAWN_FIRST_FD + i;
+
+        if (spare[i] < 0) {
+            (void)close((int)number); /* it may not be open */
+        } else if (dup2(spare[i], (int)number) < 0) {
             return false;
+        } else {
+            last = number + 1;
         }
     }
     return close_range(last, ~0u, 0) == 0;

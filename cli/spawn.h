@@ -8,7 +8,7 @@
 
 #define OXV_SPAWN_FIRST_FD   3
 #define OXV_SPAWN_GROUPS_MAX 32
-#define OXV_SPAWN_FDS_MAX    2u
+#define OXV_SPAWN_FDS_MAX    3u
 
 /* The user that a program runs as. */
 struct oxv_spawn_user {
@@ -23,7 +23,7 @@ struct oxv_spawn {
     const char *path;
     const char *const *arguments; /* ends with NULL */
     char *const *environment;     /* likewise */
-    int fds[OXV_SPAWN_FDS_MAX];   /* become 3 and 4; -1: not open there. Borrowed */
+    int fds[OXV_SPAWN_FDS_MAX];   /* become 3, 4, 5; -1: not open there. Borrowed */
     int output;                   /* becomes 1; -1: stderr. Borrowed */
     bool dies_with_us;            /* killed when this process ends */
     struct oxv_spawn_user user;

@@ -223,9 +223,10 @@ check_machine(struct oxv_vault *vault, struct oxv_view machine_id, struct oxv_er
 
     oxv_vault_wipe_scratch(vault, plain.len);
     if (bound && !same) {
-        return oxv_fail(err, OXV_E_CONFLICT,
-                        "this vault belongs to another machine (its machine-id differs): run "
-                        "oxvault adopt on this machine to make it a node of its own");
+        return oxv_fail(
+            err, OXV_E_CONFLICT,
+            "this vault belongs to another machine (its machine-id differs): to make it "
+            "a node of its own here, run: oxvault adopt");
     }
     vault->machine_bound = bound;
     return st;

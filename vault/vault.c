@@ -318,7 +318,7 @@ refuse_same_change(uint64_t counter, struct oxv_err *err)
 {
     return oxv_fail(err, OXV_E_FORGED,
                     "the vault and its log disagree: both are at change %llu, but it is not the "
-                    "same change: one was put back or replaced",
+                    "same change: put the right one back, or run: oxvault adopt",
                     (unsigned long long)counter);
 }
 
@@ -354,8 +354,8 @@ oxv_vault_compare_log(const struct oxv_vault *vault, const struct oxv_log_opened
         return OXV_OK;
     }
     return oxv_fail(err, OXV_E_FORGED,
-                    "the vault and its log disagree: vault.db is at change %llu, the log at change "
-                    "%llu: %s was put back, or copied without vault.db-wal",
+                    "vault.db is at change %llu, its log at %llu: an older %s, or a copy without "
+                    "vault.db-wal: put the right one back, or run: oxvault adopt",
                     (unsigned long long)counter, (unsigned long long)logged->last_cfg,
-                    counter < logged->last_cfg ? "an older vault.db" : "an older log");
+                    counter < logged->last_cfg ? "vault.db" : "log");
 }

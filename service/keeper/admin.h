@@ -21,6 +21,13 @@ struct oxv_seal_record oxv_seal_record_of(const struct oxv_keeper *k,
                                           const struct oxv_box_seal_add *box);
 void oxv_admin_seal_remove(struct oxv_keeper *k, const struct oxv_request *request);
 
+/* admin_backup.c */
+void oxv_admin_backup_begin(struct oxv_keeper *k, const struct oxv_request *request);
+void oxv_admin_backup_next(struct oxv_keeper *k, const struct oxv_request *request);
+/* Gives up a backup whose command has been silent for a minute; and any, on lock. */
+void oxv_admin_backup_tick(struct oxv_keeper *k);
+void oxv_admin_backup_drop(struct oxv_keeper *k);
+
 /* admin_connections.c */
 void oxv_view_connections(struct oxv_keeper *k, const struct oxv_request *request);
 void oxv_view_connection(struct oxv_keeper *k, const struct oxv_request *request);

@@ -42,24 +42,27 @@ read_material(enum oxv_seal_kind kind, int fd, struct oxv_seal_record *record,
     return OXV_OK;
 }
 
-static enum oxv_status
-print_result(struct oxv_keeper *k, const char *vkey, struct oxv_err *err)
+enum oxv_status
+oxv_init_print(struct oxv_keeper *k, struct oxv_err *err)
 {
     char fingerprint[128];
+    char vkey[OXV_LOG_VKEY_MAX_BYTES] = "";
     char vault_id[2 * OXV_ID_BYTES + 1] = "";
     char origin[OXV_LOG_ORIGIN_MAX_BYTES] = "";
     struct oxv_writer w = oxv_writer(vault_id, sizeof vault_id);
-    enum oxv_status st =
-        oxv_log_vkey_fingerprint(oxv_view_text(vkey), fingerprint, sizeof fingerprint);
 
-    if (st == OXV_OK) {
-        st = oxv_vault_open(k->dir_path, k->dir_fd, &k->vault, err);
-    }
-    if (st == OXV_OK) {
-        st = oxv_text_copy(oxv_vault_node(k->vault)->origin, origin, sizeof origin);
-    }
+    oxv_vault_freep(&k->vault);
+    enum oxv_status st = oxv_vault_open(k->dir_path, k->dir_fd, &k->vault, err);
+
     if (st != OXV_OK) {
         return st;
+    }
+    const struct oxv_node_record *node = oxv_vault_node(k->vault);
+
+    if (oxv_text_copy(node->origin, origin, sizeof origin) != OXV_OK ||
+        oxv_text_copy(node->genesis_vkey, vkey, sizeof vkey) != OXV_OK ||
+        oxv_log_vkey_fingerprint(node->genesis_vkey, fingerprint, sizeof fingerprint) != OXV_OK) {
+        return oxv_fail(err, OXV_E_FORMAT, "the vault's record of its log is malformed");
     }
     oxv_write_hex(&w, oxv_view(oxv_vault_id(k->vault), OXV_ID_BYTES));
     (void)printf("vault_id=%s\norigin=%s\nvkey=%s\nfingerprint=%s\n", vault_id, origin, vkey,
@@ -99,11 +102,10 @@ seal_made(struct oxv_keeper *k, void *ctx, struct oxv_secret *value, const struc
     }
 }
 
-/* Where that is given up the helper ends here: what it is asked tells of its end to *wait. */
-static enum oxv_status
-pump(struct oxv_keeper *k, struct token_wait *wait, uint64_t timeout_us, struct oxv_err *err)
+enum oxv_status
+oxv_init_pump(struct oxv_keeper *k, const bool *is_done, uint64_t timeout_us, struct oxv_err *err)
 {
-    enum oxv_status st = oxv_tokens_pump(k, &wait->is_done, timeout_us, err);
+    enum oxv_status st = oxv_tokens_pump(k, is_done, timeout_us, err);
 
     if (st != OXV_OK) {
         oxv_tokens_free(k);
@@ -122,10 +124,9 @@ is_single_uid(int channel_fd)
            maker.uid == geteuid();
 }
 
-/* The token with its PIN, logged in. */
-static enum oxv_status
-open_token(struct oxv_keeper *k, const struct oxv_init_options *options, int source_fd,
-           struct oxv_helper **out, struct oxv_err *err)
+enum oxv_status
+oxv_init_open_token(struct oxv_keeper *k, const struct oxv_init_token *token, int source_fd,
+                    struct oxv_helper **out, struct oxv_err *err)
 {
     struct token_wait wait = { 0 };
     struct oxv_helper *h;
@@ -140,7 +141,7 @@ open_token(struct oxv_keeper *k, const struct oxv_init_options *options, int sou
     if (st != OXV_OK && st != OXV_E_NOT_FOUND) { /* none: there may be a PIN pad */
         return st;
     }
-    h = oxv_token_make(k, oxv_view_text(options->module), oxv_view_text(options->token_uri));
+    h = oxv_token_make(k, token->module, token->uri);
     if (h == NULL) {
         return oxv_fail(err, OXV_E_USAGE, "the module or the URI is too long");
     }
@@ -150,7 +151,7 @@ open_token(struct oxv_keeper *k, const struct oxv_init_options *options, int sou
         return st;
     }
     oxv_token_want(k, h, (struct oxv_token_wish){ .is_asked = true }, token_ready, &wait);
-    st = pump(k, &wait, OXV_TOKEN_START_US, err);
+    st = oxv_init_pump(k, &wait.is_done, OXV_TOKEN_START_US, err);
     if (st == OXV_OK && wait.trouble != OXV_TOKEN_FINE) {
         st = oxv_token_fail_now(h, err);
     }
@@ -172,13 +173,15 @@ make_token_seal(struct oxv_keeper *k, const struct oxv_init_options *options, in
         .allow_oaep_sha1 = options->allow_oaep_sha1 ? 1 : 0,
         .allow_pkcs1 = options->allow_pkcs1 ? 1 : 0,
     };
-    enum oxv_status st = open_token(k, options, source_fd, &h, err);
+    const struct oxv_init_token token = { oxv_view_text(options->module),
+                                          oxv_view_text(options->token_uri) };
+    enum oxv_status st = oxv_init_open_token(k, &token, source_fd, &h, err);
 
     if (st != OXV_OK) {
         return st;
     }
     oxv_seal_make(k, h, &how, sealed, (struct oxv_seal_then){ seal_made, &wait });
-    st = pump(k, &wait, OXV_HELPER_SLOW_US + OXV_HELPER_CALL_US, err);
+    st = oxv_init_pump(k, &wait.is_done, OXV_HELPER_SLOW_US + OXV_HELPER_CALL_US, err);
     if (st == OXV_OK && wait.value == NULL) {
         *err = wait.err;
         st = wait.err.status;
@@ -214,24 +217,42 @@ make_vault(struct oxv_keeper *k, const struct oxv_init_options *options, int sou
                                    .machine_id = oxv_view_text(k->machine_id) };
 
     st = oxv_vault_create(k->dir_fd, &vault, vkey, sizeof vkey, err);
-    return st != OXV_OK ? st : print_result(k, vkey, err);
+    return st != OXV_OK ? st : oxv_init_print(k, err);
+}
+
+static int
+exit_code_of(enum oxv_status st)
+{
+    return st == OXV_E_LOCKED   ? OXV_EXIT_LOCKED
+           : st == OXV_E_TOKEN  ? OXV_EXIT_TOKEN
+           : st == OXV_E_FORGED ? OXV_EXIT_FORGED
+                                : 1;
 }
 
 int
 oxv_keeper_init(const struct oxv_init_options *options, int source_fd)
 {
+    static const struct {
+        const char *name;
+        enum oxv_status (*run)(struct oxv_keeper *k, const struct oxv_init_options *options,
+                               int source_fd, struct oxv_err *err);
+    } modes[] = {
+        [OXV_MODE_INIT] = { "init", make_vault },
+        [OXV_MODE_RESTORE] = { "restore", oxv_init_restore },
+        [OXV_MODE_ADOPT] = { "adopt", oxv_init_adopt },
+    };
     struct oxv_keeper k = { .dir_fd = -1, .epoll_fd = -1, .smaps_fd = -1, .lock_fd = -1 };
     struct oxv_err err = { 0 };
 
     for (enum oxv_door door = 0; door < OXV_DOOR_END; door++) {
         k.door_fds[door] = -1;
     }
-    enum oxv_status st = make_vault(&k, options, source_fd, &err);
+    enum oxv_status st = modes[options->mode].run(&k, options, source_fd, &err);
 
     oxv_keeper_done(&k);
     if (st != OXV_OK) {
-        (void)fprintf(stderr, "oxvault init: %s\n", err.text);
-        return st == OXV_E_LOCKED ? OXV_EXIT_LOCKED : st == OXV_E_TOKEN ? OXV_EXIT_TOKEN : 1;
+        (void)fprintf(stderr, "oxvault %s: %s\n", modes[options->mode].name, err.text);
+        return exit_code_of(st);
     }
     return 0;
 }

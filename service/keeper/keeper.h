@@ -35,6 +35,7 @@ struct oxv_answers;
 struct oxv_denials;
 struct oxv_challenges;
 struct oxv_import;
+struct oxv_backup_session;
 struct oxv_audit;
 struct oxv_sign_jobs;
 struct oxv_tokens;
@@ -91,7 +92,8 @@ struct oxv_keeper {
     struct oxv_answers *answers;
     struct oxv_denials *denials;
     struct oxv_challenges *challenges;
-    struct oxv_import *import; /* NULL: none is running */
+    struct oxv_import *import;         /* NULL: none is running */
+    struct oxv_backup_session *backup; /* NULL: none is running */
     struct oxv_audit *audit;
     struct oxv_sign_jobs *jobs;
     struct oxv_tokens *tokens;

@@ -169,6 +169,7 @@ end_turn(struct oxv_keeper *k)
 {
     oxv_events_tick(k);
     oxv_import_tick(k);
+    oxv_admin_backup_tick(k);
     oxv_answers_release(k);
     oxv_audit_tick(k);
     oxv_frontends_flush(k);

@@ -1,4 +1,6 @@
-/* oxvault-keeper: parses options and wires parts together. Started by oxvaultd or `oxvault init`.
+/*
+ * oxvault-keeper: parses options and wires parts together. Started by oxvaultd, or once by `oxvault
+ * init`, `restore` and `adopt`.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -19,7 +21,6 @@
 
 struct arguments {
     const char *dir;
-    bool init;
     bool allow_unlocked;
     enum oxv_secret_memory memory;
     struct oxv_init_options init_options;
@@ -72,8 +73,16 @@ take_option(int option, const char *value, struct arguments *args)
         args->dir = value;
         return true;
     case 'i':
-        args->init = true;
+        args->init_options.mode = OXV_MODE_INIT;
         return true;
+    case 'r':
+        args->init_options.mode = OXV_MODE_RESTORE;
+        return true;
+    case 'A':
+        args->init_options.mode = OXV_MODE_ADOPT;
+        return true;
+    case 'S':
+        return oxv_parse_decimal(oxv_view_text(value), INT64_MAX, &args->init_options.seal_id);
     case 'u':
         args->allow_unlocked = true;
         return true;
@@ -99,6 +108,9 @@ parse_arguments(int argc, char **argv, struct arguments *args)
     static const struct option options[] = {
         { "dir", required_argument, NULL, 'd' },
         { "init", no_argument, NULL, 'i' },
+        { "restore", no_argument, NULL, 'r' },
+        { "adopt", no_argument, NULL, 'A' },
+        { "seal-id", required_argument, NULL, 'S' },
         { "seal", required_argument, NULL, 's' },
         { "admin-uid", required_argument, NULL, 'a' },
         { "secret-memory", required_argument, NULL, 'm' },
@@ -122,8 +134,11 @@ parse_arguments(int argc, char **argv, struct arguments *args)
     }
     const struct oxv_init_options *init = &args->init_options;
 
-    return optind == argc && args->dir != NULL && (!args->init || init->seal != 0) &&
-           (init->seal == OXV_SEAL_TOKEN) == (init->module != NULL && init->token_uri != NULL);
+    bool names_token = init->module != NULL && init->token_uri != NULL;
+
+    return optind == argc && args->dir != NULL &&
+           (init->mode == OXV_MODE_NONE || init->seal != 0) &&
+           names_token == (init->mode == OXV_MODE_INIT && init->seal == OXV_SEAL_TOKEN);
 }
 
 static int
@@ -158,7 +173,8 @@ main(int argc, char **argv)
         return oxv_sandbox_probe("keeper", dir, argc > 3 ? argv[3] : NULL, stdout);
     }
     if (!parse_arguments(argc, argv, &args)) {
-        (void)fprintf(stderr, "oxvault-keeper is started by oxvaultd and by `oxvault init`\n");
+        (void)fprintf(stderr, "oxvault-keeper is started by oxvaultd and by `oxvault init`, "
+                              "`restore` and `adopt`\n");
         return EXIT_USAGE;
     }
     if (oxv_process_harden(&err) != OXV_OK ||
@@ -167,5 +183,6 @@ main(int argc, char **argv)
         return 1;
     }
     args.init_options.dir_path = args.dir;
-    return args.init ? oxv_keeper_init(&args.init_options, CONTROL_FD) : run_service(&args);
+    return args.init_options.mode != OXV_MODE_NONE ? oxv_keeper_init(&args.init_options, CONTROL_FD)
+                                                   : run_service(&args);
 }

@@ -311,6 +311,7 @@ void
 oxv_keeper_done(struct oxv_keeper *k)
 {
     oxv_import_drop(k);
+    oxv_admin_backup_drop(k);
     oxv_tokens_free(k);
     oxv_frontends_free(k);
     oxv_log_freep(&k->log);

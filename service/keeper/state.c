@@ -12,6 +12,7 @@
 #include "service/keeper/audit.h"
 #include "service/keeper/events.h"
 #include "service/keeper/tokens.h"
+#include "vault/copies.h"
 
 #define CLOCK_STEP_US    1000000
 #define CLOCK_GAP_MAX_US 500u /* between the readings of the two clocks */
@@ -22,10 +23,8 @@ oxv_state_open_sealed(struct oxv_keeper *k, struct oxv_err *err)
 {
     enum oxv_status st = oxv_vault_open(k->dir_path, k->dir_fd, &k->vault, err);
 
-    if (st != OXV_OK) {
-        return st;
-    }
-    return oxv_log_pending_open(k->dir_fd, &k->pending, err);
+    st = st == OXV_OK ? oxv_vault_finish_adopt(k->vault, k->dir_fd, err) : st;
+    return st == OXV_OK ? oxv_log_pending_open(k->dir_fd, &k->pending, err) : st;
 }
 
 static enum oxv_status
@@ -47,6 +46,20 @@ log_service_entries(struct oxv_keeper *k, const struct oxv_log_opened *opened,
     return st != OXV_OK ? st : oxv_log_append(k->log, unseal, &index);
 }
 
+/* The records are good and the log is not theirs, or not whole: a log is never continued twice. */
+static enum oxv_status
+advise_adopt(enum oxv_status st, struct oxv_err *err)
+{
+    char text[sizeof err->text];
+
+    if (st == OXV_E_FORGED && strstr(err->text, "oxvault adopt") == NULL &&
+        oxv_format(text, sizeof text, "%s; to go on in a new log, run: oxvault adopt", err->text) ==
+            OXV_OK) {
+        (void)oxv_fail(err, st, "%s", text);
+    }
+    return st;
+}
+
 /* The records are loaded; now the log, and both against each other. */
 static enum oxv_status
 open_log(struct oxv_keeper *k, const struct oxv_entry *unseal, struct oxv_err *err)
@@ -63,7 +76,7 @@ open_log(struct oxv_keeper *k, const struct oxv_entry *unseal, struct oxv_err *e
     }
     st = oxv_log_open(k->dir_fd, vkey, oxv_vault_log_wrap_key(k->vault), &log, &opened, err);
     if (st != OXV_OK) {
-        return st;
+        return advise_adopt(st, err);
     }
     st = oxv_vault_compare_log(k->vault, &opened, &agreement, err);
     if (st != OXV_OK) {
@@ -133,6 +146,7 @@ oxv_state_lock(struct oxv_keeper *k)
     }
     oxv_tokens_lock(k);
     oxv_import_drop(k);
+    oxv_admin_backup_drop(k);
     oxv_audit_forget(k);
     if (k->log != NULL && oxv_log_waiting(k->log) > 0 && oxv_log_commit(k->log, &err) != OXV_OK) {
         (void)fprintf(stderr, "oxvault-keeper: the last entries are not in the log: %s\n",
@@ -147,7 +161,7 @@ oxv_state_lock(struct oxv_keeper *k)
 /* One key file opens one seal; a passphrase is stretched for each passphrase seal in turn. */
 static enum oxv_status
 try_passphrase(struct oxv_keeper *k, const struct oxv_secret *passphrase,
-               const struct oxv_entry *entry, struct oxv_err *err)
+               const struct oxv_attempt *attempt, struct oxv_err *err)
 {
     const struct oxv_seal *seals;
     size_t count = oxv_vault_seals(k->vault, &seals);
@@ -167,14 +181,14 @@ try_passphrase(struct oxv_keeper *k, const struct oxv_secret *passphrase,
         if (st == OXV_OK) {
             struct oxv_seal_input input = { .kind = OXV_SEAL_PASSPHRASE, .stretched = stretched };
 
-            st = oxv_state_unseal(k, &input, id, entry, err);
+            st = attempt->unseal(k, &input, id, attempt->entry, err);
         }
     }
     return st;
 }
 
 static enum oxv_status
-try_keyfile(struct oxv_keeper *k, int fd, const struct oxv_entry *entry, struct oxv_err *err)
+try_keyfile(struct oxv_keeper *k, int fd, const struct oxv_attempt *attempt, struct oxv_err *err)
 {
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *key = NULL;
     enum oxv_status st = oxv_read_secret_fd(fd, OXV_KEYFILE_BYTES, false, &key, err);
@@ -188,7 +202,7 @@ try_keyfile(struct oxv_keeper *k, int fd, const struct oxv_entry *entry, struct 
     }
     struct oxv_seal_input input = { .kind = OXV_SEAL_KEYFILE, .keyfile = key };
 
-    return oxv_state_unseal(k, &input, 0, entry, err);
+    return attempt->unseal(k, &input, 0, attempt->entry, err);
 }
 
 /* Reads one line from a terminal without echo. */
@@ -230,21 +244,33 @@ prompt(int fd, struct oxv_secret **out, struct oxv_err *err)
     return OXV_OK;
 }
 
-/* Reads the source and tries it. What holds no usable secret is a wrong one. */
 static enum oxv_status
-try_source(struct oxv_keeper *k, enum oxv_source source, int fd, const struct oxv_entry *entry,
+try_source(struct oxv_keeper *k, enum oxv_source source, int fd, const struct oxv_attempt *attempt,
            struct oxv_err *err)
 {
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *passphrase = NULL;
     enum oxv_status st;
 
     if (source == OXV_SOURCE_KEYFILE) {
-        return try_keyfile(k, fd, entry, err);
+        return try_keyfile(k, fd, attempt, err);
     }
     st = source == OXV_SOURCE_TERMINAL
              ? prompt(fd, &passphrase, err)
              : oxv_read_secret_fd(fd, OXV_PASSPHRASE_MAX_BYTES, true, &passphrase, err);
-    return st != OXV_OK ? st : try_passphrase(k, passphrase, entry, err);
+    return st != OXV_OK ? st : try_passphrase(k, passphrase, attempt, err);
+}
+
+enum oxv_status
+oxv_state_try_source(struct oxv_keeper *k, enum oxv_source source, int fd,
+                     const struct oxv_attempt *attempt, struct oxv_err *err)
+{
+    enum oxv_status st = try_source(k, source, fd, attempt, err);
+
+    if (st == OXV_E_LIMIT) { /* empty or too long: no passphrase, no key file */
+        st = OXV_E_LOCKED;
+        err->status = st;
+    }
+    return st;
 }
 
 enum oxv_status
@@ -256,12 +282,9 @@ oxv_state_unseal_from(struct oxv_keeper *k, enum oxv_source source, int fd, stru
     if (source == OXV_SOURCE_NONE) {
         return OXV_OK;
     }
-    enum oxv_status st = try_source(k, source, source_fd, &entry, err);
+    const struct oxv_attempt attempt = { oxv_state_unseal, &entry };
+    enum oxv_status st = oxv_state_try_source(k, source, source_fd, &attempt, err);
 
-    if (st == OXV_E_LIMIT) { /* empty or too long: no passphrase, no key file */
-        st = OXV_E_LOCKED;
-        err->status = st;
-    }
     if (st != OXV_OK) {
         oxv_state_note_failure(k, &entry, st);
     }

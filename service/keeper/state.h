@@ -26,6 +26,21 @@ void oxv_state_note_failure(struct oxv_keeper *k, const struct oxv_entry *entry,
 /* Commits what is logged, wipes every key. */
 void oxv_state_lock(struct oxv_keeper *k);
 
+/* What is done with material that may open a seal: oxv_state_unseal(), or the same for a copy. */
+typedef enum oxv_status (*oxv_unseal_fn)(struct oxv_keeper *k, const struct oxv_seal_input *input,
+                                         uint64_t seal_id, const struct oxv_entry *entry,
+                                         struct oxv_err *err);
+struct oxv_attempt {
+    oxv_unseal_fn unseal;
+    const struct oxv_entry *entry;
+};
+/*
+ * Reads passphrase or key file and tries it on the seals of its kind of k->vault, which is sealed.
+ *   OXV_E_LOCKED  none opens, or it is no passphrase and no key file
+ */
+OXV_MUST_USE enum oxv_status oxv_state_try_source(struct oxv_keeper *k, enum oxv_source source,
+                                                  int fd, const struct oxv_attempt *attempt,
+                                                  struct oxv_err *err);
 /* Unseals from a descriptor that the supervisor gave (takes it). */
 OXV_MUST_USE enum oxv_status oxv_state_unseal_from(struct oxv_keeper *k, enum oxv_source source,
                                                    int fd, struct oxv_err *err);

@@ -59,6 +59,8 @@ enum oxv_message_type {
     OXV_MSG_TOKEN_LOGIN,             /* struct oxv_msg_box */
     OXV_MSG_TOKEN_REMOVE,            /* struct oxv_msg_id */
     OXV_MSG_ADMIN_CONNECTION_MOVE,   /* struct oxv_msg_named_box */
+    OXV_MSG_BACKUP_BEGIN,            /* -> DOC with `session` */
+    OXV_MSG_BACKUP_NEXT,             /* struct oxv_msg_session -> DOC with the next piece */
 
     /* frontend to keeper, audit door */
     OXV_MSG_LOG_INFO = 80,  /* -> DOC */
