@@ -295,7 +295,8 @@ const struct oxv_command oxv_commands[] = {
       copy_options, oxv_cmd_restore },
     { "adopt", "", 0, 0, "make a new node of a vault that was moved, cloned or put back",
       "For a vault that the service refuses: on another machine, or where vault.db and log do not\n"
-      "belong together. Its old log is kept beside the new one. Stop oxvaultd first, and make sure\n"
+      "belong together. Its old log is kept beside the new one. Stop oxvaultd first, and make "
+      "sure\n"
       "that no other machine goes on with the same vault.",
       copy_options, oxv_cmd_adopt },
     { "seal add", "KIND|URI", 1, 1, "add a way to open the vault",
