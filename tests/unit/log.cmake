@@ -1,3 +1,4 @@
+oxv_unit_test(log_ballast oxv_log)
 oxv_unit_test(log_checkpoint oxv_log)
 oxv_unit_test(log_entry oxv_log)
 oxv_unit_test(log_epochs oxv_log)
