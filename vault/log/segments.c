@@ -108,7 +108,8 @@ fault_at(struct oxv_walk *walk, const char *code, const char *reason)
 static enum oxv_walk_end
 end_of_segment(struct oxv_walk *walk, bool is_last)
 {
-    bool is_full = walk->chain.tree.size == walk->chain.segment_first + OXV_LOG_SEGMENT_ENTRIES;
+    bool is_full =
+        oxv_chain_size(&walk->chain) == walk->chain.segment_first + OXV_LOG_SEGMENT_ENTRIES;
 
     if (is_last) {
         return oxv_chain_is_committed(&walk->chain) ? OXV_WALK_CLEAN : OXV_WALK_TORN;

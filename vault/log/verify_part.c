@@ -37,13 +37,18 @@ read_first_line(struct oxv_part *part, int seg_fd)
     return true;
 }
 
-/* A chain that knows of the entries before only how many there are. */
+/*
+ * A chain that knows of the entries before only how many there are. Of the first segment, which
+ * names the log key, it knows all.
+ */
 static void
 begin_chain(struct oxv_chain *chain, const struct oxv_part *part, const struct oxv_vkey *vkey,
             struct oxv_hasher *hasher)
 {
     oxv_chain_init(chain, hasher, vkey);
-    memset(chain->public_key, 0, sizeof chain->public_key);
+    if (part->segment != 0) {
+        memset(chain->public_key, 0, sizeof chain->public_key);
+    }
     chain->epoch = part->epoch;
     chain->first = part->segment * OXV_LOG_SEGMENT_ENTRIES;
     chain->segment_first = chain->first;
@@ -121,6 +126,8 @@ know(struct oxv_chain *chain, const struct oxv_chain *whole)
     chain->later_ctx = whole->later_ctx;
     memcpy(chain->public_key, whole->public_key, sizeof chain->public_key);
     memcpy(chain->next_key, whole->next_key, sizeof chain->next_key);
+    chain->has_log_key = whole->has_log_key;
+    memcpy(chain->log_key, whole->log_key, sizeof chain->log_key);
     chain->epoch_size = whole->epoch_size;
     memcpy(chain->epoch_root, whole->epoch_root, sizeof chain->epoch_root);
     chain->tree = whole->tree;
@@ -141,7 +148,7 @@ know(struct oxv_chain *chain, const struct oxv_chain *whole)
 static bool
 is_continued(const struct oxv_part *part, const struct oxv_chain *chain)
 {
-    struct oxv_vkey vkey = { .name = "" };
+    struct oxv_vkey vkey = { .name = "" }; /* with the key that the chain has now */
     struct oxv_chain whole;
     struct oxv_chain alone;
     struct oxv_chain_fault fault;
@@ -150,6 +157,7 @@ is_continued(const struct oxv_part *part, const struct oxv_chain *chain)
     memcpy(&whole, chain, sizeof whole); /* with what is between the members */
     whole.segment_first = part->chain.segment_first;
     memcpy(vkey.name, chain->origin, sizeof vkey.name);
+    memcpy(vkey.public_key, chain->public_key, sizeof vkey.public_key);
     begin_chain(&alone, part, &vkey, chain->hasher);
     if (oxv_chain_feed(&whole, line, &fault) != OXV_OK ||
         oxv_chain_feed(&alone, line, &fault) != OXV_OK) {
@@ -181,6 +189,9 @@ oxv_part_join(struct oxv_part *part, struct oxv_chain *chain)
     const struct oxv_chain *added = &part->chain;
     bool has_new_epoch = added->epoch != part->epoch;
 
+    if (added->has_log_key && part->segment != 0) {
+        return false; /* it must not be the epoch's key, which was not known; it is rare */
+    }
     if (!part->is_clean || !oxv_chain_is_committed(chain) ||
         oxv_chain_size(chain) != part->segment * OXV_LOG_SEGMENT_ENTRIES ||
         !is_continued(part, chain) || !has_roots(part, chain) ||
@@ -194,6 +205,10 @@ oxv_part_join(struct oxv_part *part, struct oxv_chain *chain)
     oxv_tree_append(&joined.tree, joined.hasher, &added->tree);
     memcpy(joined.root, added->root, sizeof joined.root);
     joined.commits += added->commits;
+    if (added->has_log_key) {
+        joined.has_log_key = true;
+        memcpy(joined.log_key, added->log_key, sizeof joined.log_key);
+    }
     joined.first_time_us = part->segment == 0 ? added->first_time_us : chain->first_time_us;
     if (has_new_epoch) {
         memcpy(joined.public_key, added->public_key, sizeof joined.public_key);

@@ -5,9 +5,10 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#define JOBS_MAX   32u
-#define CHUNKS_MAX 128u /* of all segments together, but for the one that is joined next: 24 MiB   \
-                         */
+#define JOBS_MAX 32u
+#define CHUNKS_MAX                                                                                 \
+    128u /* of all segments together, but for the one that is joined next: 24 MiB                  \
+          */
 
 enum slot_state {
     SLOT_FREE,

@@ -18,6 +18,7 @@ struct kept {
     struct oxv_view public_key;
     struct oxv_view epoch_root;
     struct oxv_view root;
+    struct oxv_view log_key;
     struct oxv_view tree; /* roots of the full subtrees, the smallest first */
     uint64_t size;
     uint64_t commits;
@@ -49,6 +50,7 @@ static const struct oxv_field kept_fields[] = {
     KEPT(last_time_us, 13, U64, false, 1, OXV_TIMESTAMP_MAX_US),
     KEPT(last_mono_us, 14, U64, false, 1, OXV_LOG_INTEGER_MAX),
     KEPT(boot, 15, TEXT, true, OXV_LOG_BOOT_CHARS, OXV_LOG_BOOT_CHARS),
+    KEPT(log_key, 16, BYTES, false, OXV_NOTE_PUBLIC_KEY_BYTES, OXV_NOTE_PUBLIC_KEY_BYTES),
 };
 
 static const struct oxv_shape kept_shape = OXV_SHAPE(struct kept, "the saved state", kept_fields);
@@ -78,6 +80,7 @@ oxv_verify_state_write(struct oxv_writer *w, const struct oxv_verify_state *stat
         .boot = oxv_view_text(chain->boot),
         .public_key = oxv_view(chain->public_key, sizeof chain->public_key),
         .epoch_root = oxv_view(chain->epoch_root, sizeof chain->epoch_root),
+        .log_key = oxv_view(chain->log_key, chain->has_log_key ? sizeof chain->log_key : 0),
         .root = oxv_view(chain->root, sizeof chain->root),
         .size = chain->committed,
         .commits = chain->commits,
@@ -135,6 +138,9 @@ read_chain(const struct kept *kept, struct oxv_chain *chain)
     struct oxv_reader root = oxv_reader(kept->root);
     struct oxv_reader epoch_root = oxv_reader(kept->epoch_root);
 
+    struct oxv_reader log_key = oxv_reader(kept->log_key);
+
+    chain->has_log_key = kept->log_key.len > 0;
     chain->committed = kept->size;
     chain->commits = kept->commits;
     chain->epoch = kept->epoch;
@@ -142,7 +148,9 @@ read_chain(const struct kept *kept, struct oxv_chain *chain)
     chain->first_time_us = kept->first_time_us;
     chain->last_time_us = kept->last_time_us;
     chain->last_mono_us = kept->last_mono_us;
-    return read_tree(kept, chain) &&
+    return (!chain->has_log_key ||
+            oxv_read_bytes(&log_key, chain->log_key, sizeof chain->log_key)) &&
+           read_tree(kept, chain) &&
            oxv_read_bytes(&key, chain->public_key, sizeof chain->public_key) &&
            oxv_read_bytes(&root, chain->root, sizeof chain->root) &&
            oxv_read_bytes(&epoch_root, chain->epoch_root, sizeof chain->epoch_root) &&
