@@ -1,14 +1,20 @@
 /* log verify: offline, with a key that came another way than the log did. */
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/io.h"
 #include "base/text.h"
 #include "cli/escape.h"
 #include "cli/log_files.h"
 #include "cli/manifest.h"
+#include "cli/new_file.h"
+#include "cli/progress.h"
 
 #define REPORT_MAX_BYTES 65536u
+#define JOBS_MAX         32u
 
 static const char key_from_folder[] = "key taken from the log itself: a replaced log would pass";
 
@@ -95,13 +101,22 @@ struct judged {
     bool is_intact;
     size_t saved; /* checkpoints that were given */
     bool own_key;
+    char fingerprint[OXV_LOG_FINGERPRINT_BYTES];
 };
+
+/* Commits whose root was checked, their signature not. */
+static uint64_t
+skipped(const struct judged *judged)
+{
+    return judged->verdict->commits - judged->verdict->signatures;
+}
 
 static void
 write_not_checked(struct oxv_writer *w, const struct judged *judged)
 {
     oxv_write_text(w, ",\"not_checked\":[");
     oxv_write_text(w, judged->verdict->heads == 0 ? "\"saved_checkpoint\"," : "");
+    oxv_write_text(w, skipped(judged) > 0 ? "\"inner_signatures\"," : "");
     oxv_write_text(w, "\"witness\"]");
 }
 
@@ -134,7 +149,13 @@ print_json(const struct report *report, const struct judged *judged)
     oxv_write_u8(&w, ',');
     write_number_member(&w, "commits", verdict->commits);
     oxv_write_u8(&w, ',');
+    write_number_member(&w, "signatures", verdict->signatures);
+    oxv_write_u8(&w, ',');
     write_number_member(&w, "epochs", verdict->epochs);
+    oxv_write_u8(&w, ',');
+    write_number_member(&w, "resumed_from", verdict->resumed);
+    oxv_write_u8(&w, ',');
+    write_text_member(&w, "key", judged->fingerprint);
     oxv_write_u8(&w, ',');
     write_text_member(&w, "origin", verdict->origin);
     oxv_write_text(&w, ",\"root\":\"");
@@ -191,31 +212,56 @@ print_limits(const struct oxv_cli *cli, const struct judged *judged)
                    "holds the current key, as there is no saved checkpoint (--checkpoint) and no "
                    "witness was asked.");
     }
+    if (skipped(judged) > 0) {
+        (void)printf("NOT checked: %llu inner signatures (--finals-only). A signature of the same "
+                     "epoch covers what they sign.\n",
+                     (unsigned long long)skipped(judged));
+    }
     if (judged->own_key) {
         (void)printf("%s%s%s\n", oxv_cli_yellow(cli), key_from_folder, oxv_cli_plain(cli));
     }
+}
+
+/* The head that the entries have: what a checkpoint of this log must say. */
+static void
+print_head(const struct oxv_log_verdict *verdict)
+{
+    uint8_t text[64];
+    char first[OXV_TIMESTAMP_BYTES];
+    char last[OXV_TIMESTAMP_BYTES];
+    struct oxv_writer w = oxv_writer(text, sizeof text);
+
+    oxv_format_timestamp(verdict->first_time_us, first);
+    oxv_format_timestamp(verdict->last_time_us, last);
+    oxv_write_base64(&w, oxv_view(verdict->root, sizeof verdict->root));
+    (void)printf("Times: %s to %s\nCheckpoint: size %llu, root %.*s\n", first, last,
+                 (unsigned long long)verdict->entries, (int)w.len, (const char *)w.data);
 }
 
 static void
 print_verdict(const struct oxv_cli *cli, const struct judged *judged)
 {
     const struct oxv_log_verdict *verdict = judged->verdict;
-    char first[OXV_TIMESTAMP_BYTES];
-    char last[OXV_TIMESTAMP_BYTES];
 
     print_headline(cli, judged);
-    (void)printf("%llu entries under %llu signatures were checked",
-                 (unsigned long long)verdict->entries, (unsigned long long)verdict->commits);
-    if (verdict->entries > 0) {
-        oxv_format_timestamp(verdict->first_time_us, first);
-        oxv_format_timestamp(verdict->last_time_us, last);
-        (void)printf(", from %s to %s", first, last);
+    (void)printf("%llu entries under %llu commits in %llu epochs were checked, with %llu "
+                 "signatures.\n",
+                 (unsigned long long)verdict->entries, (unsigned long long)verdict->commits,
+                 (unsigned long long)verdict->epochs, (unsigned long long)verdict->signatures);
+    if (verdict->resumed > 0) {
+        (void)printf("The first %llu of them were checked when the state was saved; they were not "
+                     "read again.\n",
+                     (unsigned long long)verdict->resumed);
     }
-    (void)puts(".");
     if (verdict->origin[0] != '\0') {
         (void)fputs("Origin: ", stdout);
         oxv_escape_print(stdout, oxv_view_text(verdict->origin));
         (void)putchar('\n');
+    }
+    (void)printf("Key: %s (%s)\n", judged->fingerprint,
+                 judged->own_key ? "from the log's own folder" : "as given");
+    if (verdict->entries > 0) {
+        print_head(verdict);
     }
     if (verdict->writer_active) {
         (void)puts("A service has this log open; what it is writing right now was left out.");
@@ -258,13 +304,116 @@ read_saved(const struct oxv_cli *cli, struct saved_files *saved, struct oxv_log_
     return OXV_EXIT_DONE;
 }
 
+static void
+show_progress(void *context, uint64_t done, uint64_t total)
+{
+    struct oxv_progress *progress = context;
+
+    progress->total = total;
+    oxv_progress_show(progress, done);
+}
+
+/* The state of an earlier verification; none where the file is not there yet. */
+static enum oxv_exit
+read_state(const struct oxv_cli *cli, struct oxv_log_file *file, struct oxv_log_verify_cfg *cfg)
+{
+    const char *path = oxv_cli_option(cli, "state");
+
+    if (path == NULL || (access(path, F_OK) != 0 && errno == ENOENT)) {
+        return OXV_EXIT_DONE;
+    }
+    enum oxv_exit code = oxv_log_file_read(cli, path, file);
+
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    cfg->state = oxv_log_file_view(file);
+    return cfg->state.len > 0 ? OXV_EXIT_DONE
+                              : oxv_cli_fail(cli, OXV_EXIT_USAGE, "the saved state is empty");
+}
+
+static enum oxv_exit
+write_state(const struct oxv_cli *cli, const char *path, const struct oxv_writer *w)
+{
+    OXV_AUTO(oxv_new_file_done) struct oxv_new_file file = { .fd = -1 };
+    struct oxv_err err = { 0 };
+    enum oxv_status st = w->failed ? oxv_fail(&err, OXV_E_LIMIT, "the state is too long") : OXV_OK;
+
+    st = st == OXV_OK ? oxv_new_file_open(path, &file, &err) : st;
+    if (st == OXV_OK && oxv_write_all(file.fd, oxv_view(w->data, w->len)) != OXV_OK) {
+        st = oxv_fail_errno(&err, "cannot write the state");
+    }
+    st = st == OXV_OK ? oxv_new_file_commit(&file, &err) : st;
+    return st == OXV_OK ? OXV_EXIT_DONE : oxv_cli_fail(cli, OXV_EXIT_FAILED, "%s", err.text);
+}
+
+/* What the options say, but for the key. */
+struct wish {
+    struct oxv_log_verify_cfg cfg;
+    struct saved_files saved;
+    struct oxv_log_file state;
+};
+
+static void
+wish_done(struct wish *wish)
+{
+    saved_files_done(&wish->saved);
+    oxv_log_file_done(&wish->state);
+}
+
+static enum oxv_exit
+read_wish(const struct oxv_cli *cli, struct wish *wish)
+{
+    const char *jobs = oxv_cli_option(cli, "jobs");
+    uint64_t number = 0;
+
+    if (jobs != NULL &&
+        (!oxv_parse_decimal(oxv_view_text(jobs), JOBS_MAX, &number) || number == 0)) {
+        return oxv_cli_usage(cli, "--jobs takes a number from 1 to %u", JOBS_MAX);
+    }
+    wish->cfg.jobs = (unsigned)number;
+    wish->cfg.finals_only = oxv_cli_option(cli, "finals-only") != NULL;
+    enum oxv_exit code = read_saved(cli, &wish->saved, &wish->cfg);
+
+    return code == OXV_EXIT_DONE ? read_state(cli, &wish->state, &wish->cfg) : code;
+}
+
+static enum oxv_exit
+exit_of(enum oxv_status st)
+{
+    return st == OXV_E_NOT_FOUND ? OXV_EXIT_NOT_FOUND
+           : st == OXV_E_USAGE   ? OXV_EXIT_USAGE
+                                 : OXV_EXIT_FAILED;
+}
+
+static enum oxv_status
+run(struct oxv_log_verify_cfg *cfg, const char *folder, struct judged *judged,
+    struct oxv_log_verdict *verdict, struct oxv_err *err)
+{
+    struct oxv_progress progress;
+
+    oxv_progress_begin(&progress, "verifying", 1);
+    cfg->progress = show_progress;
+    cfg->progress_ctx = &progress;
+    enum oxv_status st = oxv_log_verify_with(folder, cfg, verdict, err);
+
+    oxv_progress_end(&progress);
+    if (oxv_log_vkey_fingerprint(cfg->vkey, judged->fingerprint, sizeof judged->fingerprint) !=
+        OXV_OK) {
+        oxv_bug("a key that was parsed has a fingerprint");
+    }
+    judged->is_intact = st == OXV_OK;
+    return st;
+}
+
 static enum oxv_exit
 verify(const struct oxv_cli *cli, const char *folder, const char *key_path)
 {
     static uint8_t findings[REPORT_MAX_BYTES];
+    static uint8_t state[OXV_LOG_STATE_MAX_BYTES];
     struct report report = { .cli = cli, .findings = oxv_writer(findings, sizeof findings) };
-    OXV_AUTO(saved_files_done) struct saved_files saved = { .count = 0 };
-    struct oxv_log_verify_cfg cfg = { .found = found, .ctx = &report };
+    struct oxv_writer new_state = oxv_writer(state, sizeof state);
+    OXV_AUTO(wish_done) struct wish wish = { .cfg = { .found = found, .ctx = &report } };
     struct oxv_log_verdict verdict = { .entries = 0 };
     char key[OXV_LOG_VKEY_MAX_BYTES];
     struct oxv_writer w = oxv_writer(key, sizeof key);
@@ -272,29 +421,32 @@ verify(const struct oxv_cli *cli, const char *folder, const char *key_path)
     struct oxv_err err = { 0 };
     enum oxv_exit code = oxv_log_file_key(cli, key_path, &vkey);
 
-    code = code == OXV_EXIT_DONE ? read_saved(cli, &saved, &cfg) : code;
+    code = code == OXV_EXIT_DONE ? read_wish(cli, &wish) : code;
     if (code != OXV_EXIT_DONE) {
         return code;
     }
     oxv_vkey_write(&w, &vkey);
-    cfg.vkey = oxv_view(key, w.len);
-    enum oxv_status st = oxv_log_verify_with(folder, &cfg, &verdict, &err);
+    wish.cfg.vkey = oxv_view(key, w.len);
+    wish.cfg.state_to = &new_state;
+    struct judged judged = { .verdict = &verdict,
+                             .saved = wish.saved.count,
+                             .own_key = is_inside(folder, key_path) };
+    enum oxv_status st = run(&wish.cfg, folder, &judged, &verdict, &err);
 
     if (st != OXV_OK && st != OXV_E_FORGED) {
-        return oxv_cli_fail(cli, st == OXV_E_NOT_FOUND ? OXV_EXIT_NOT_FOUND : OXV_EXIT_FAILED, "%s",
-                            err.text);
+        return oxv_cli_fail(cli, exit_of(st), "%s", err.text);
     }
-    struct judged judged = { .verdict = &verdict,
-                             .is_intact = st == OXV_OK,
-                             .saved = saved.count,
-                             .own_key = is_inside(folder, key_path) };
-
     if (cli->json) {
         print_json(&report, &judged);
     } else {
         print_verdict(cli, &judged);
     }
-    return st == OXV_OK ? OXV_EXIT_DONE : OXV_EXIT_VERIFY;
+    if (st != OXV_OK) {
+        return OXV_EXIT_VERIFY;
+    }
+    const char *path = oxv_cli_option(cli, "state");
+
+    return path == NULL ? OXV_EXIT_DONE : write_state(cli, path, &new_state);
 }
 
 enum oxv_exit

@@ -261,6 +261,9 @@ static const struct oxv_option log_verify_options[] = {
     { "proof", 0, false, "FILE", "check this proof instead of a folder (see: log prove)" },
     { "entry", 0, false, "FILE", "with --proof: the entry it is about, where that is not in it" },
     { "manifest", 0, false, "FILE", "check an export, by the manifest beside it" },
+    { "jobs", 'j', false, "N", "threads (default: one for each core)" },
+    { "finals-only", 0, false, NULL, "leave out signatures that a later one covers" },
+    { "state", 0, false, "FILE", "go on where FILE says; if all is well, save there how far" },
     { 0 },
 };
 static const struct oxv_option help_options[] = {
