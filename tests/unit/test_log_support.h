@@ -19,7 +19,9 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "vault/log/log.h"
+#include "vault/log/ratchet.h"
 #include "vault/log/verify.h"
+#include "vault/log/writer.h"
 
 #define TEST_VAULT   "000102030405060708090a0b0c0d0e0f"
 #define TEST_NODE    "101112131415161718191a1b1c1d1e1f"
@@ -174,6 +176,16 @@ open_log(const struct log_fixture *f, struct oxv_log_opened *opened)
         print_message("%s\n", err.text);
     }
     assert_int_equal(st, OXV_OK);
+    return log;
+}
+
+/* For tests of whole segments: their entries end no epoch. */
+static inline struct oxv_log *
+open_log_of_one_epoch(const struct log_fixture *f, struct oxv_log_opened *opened)
+{
+    struct oxv_log *log = open_log(f, opened);
+
+    log->epoch_max_entries = UINT64_MAX;
     return log;
 }
 

@@ -191,7 +191,7 @@ a_full_segment_is_cut_and_synced_before_the_next_one_is_there(void **state)
 {
     struct log_fixture *f = *state;
     struct oxv_log_opened opened;
-    struct oxv_log *log = open_log(f, &opened);
+    struct oxv_log *log = open_log_of_one_epoch(f, &opened);
     ino_t first = inode_of(f, TEST_SEGMENT);
 
     is_noting = false;

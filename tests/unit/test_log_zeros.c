@@ -187,7 +187,7 @@ zeros_in_a_segment_that_another_follows_are_a_fault(void **state)
 {
     struct log_fixture *f = *state;
     struct oxv_log_opened opened;
-    struct oxv_log *log = open_log(f, &opened);
+    struct oxv_log *log = open_log_of_one_epoch(f, &opened);
     size_t ends[4];
     char text[128];
 
@@ -524,7 +524,7 @@ a_full_segment_that_somebody_changed_stops_the_log(void **state)
 {
     struct log_fixture *f = *state;
     struct oxv_log_opened opened;
-    struct oxv_log *log = open_log(f, &opened);
+    struct oxv_log *log = open_log_of_one_epoch(f, &opened);
     struct oxv_entry entry = sign_entry();
     struct oxv_err err = { 0 };
 
@@ -538,7 +538,7 @@ a_full_segment_that_somebody_changed_stops_the_log(void **state)
     assert_false(is_there(f->fd, NEXT_SEGMENT));
     assert_int_equal(file_length(f->fd, TEST_SEGMENT), length + 1);
     oxv_log_free(log);
-    log = open_log(f, &opened); /* nothing but zeros: it goes on */
+    log = open_log_of_one_epoch(f, &opened); /* nothing but zeros: it goes on */
     assert_int_equal(opened.torn_bytes, 0);
     commit_signs(log, 1);
     oxv_log_free(log);
@@ -551,14 +551,14 @@ a_kill_before_the_first_lines_of_a_segment_loses_nothing(void **state)
 {
     struct log_fixture *f = *state;
     struct oxv_log_opened opened;
-    struct oxv_log *log = open_log(f, &opened);
+    struct oxv_log *log = open_log_of_one_epoch(f, &opened);
     struct findings found;
 
     commit_signs(log, OXV_LOG_SEGMENT_ENTRIES - 1);
     oxv_log_free(log);
     write_whole(f->fd, NEXT_SEGMENT, oxv_view(zeros, 65536));
     must_verify(f);
-    log = open_log(f, &opened);
+    log = open_log_of_one_epoch(f, &opened);
     assert_int_equal(opened.torn_bytes, 0);
     assert_int_equal(oxv_log_waiting(log), 0);
     assert_int_equal(oxv_log_size(log), OXV_LOG_SEGMENT_ENTRIES);

@@ -68,9 +68,9 @@ oxv_log_epoch_ends_us(const struct oxv_log *log)
     if (log->broken || entries_of_epoch(log) == 0) {
         return UINT64_MAX;
     }
-    uint64_t due = log->has_to_end_epoch || entries_of_epoch(log) >= OXV_EPOCH_MAX_ENTRIES
+    uint64_t due = log->has_to_end_epoch || entries_of_epoch(log) >= log->epoch_max_entries
                        ? 0
-                       : log->epoch_first_us + OXV_EPOCH_MAX_US;
+                       : log->epoch_first_us + log->epoch_max_us;
 
     return due > log->epoch_retry_us ? due : log->epoch_retry_us;
 }

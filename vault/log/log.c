@@ -64,6 +64,8 @@ oxv_log_attach(int vault_fd, struct oxv_log **out, struct oxv_err *err)
     log->hasher = oxv_hasher_new();
     log->buffer = malloc(BUFFER_FIRST_BYTES);
     log->buffer_max = BUFFER_FIRST_BYTES;
+    log->epoch_max_us = OXV_EPOCH_MAX_US;
+    log->epoch_max_entries = OXV_EPOCH_MAX_ENTRIES;
     if (log->hasher == NULL || log->buffer == NULL) {
         return oxv_fail(err, OXV_E_MEMORY, "no memory for the log");
     }
@@ -284,7 +286,7 @@ oxv_log_rotate(struct oxv_log *log, const struct oxv_secret *new_start, struct o
     enum oxv_status st = oxv_epoch_end(log, new_start, err);
 
     st = st == OXV_OK ? oxv_log_commit(log, err) : st;
-    if (st == OXV_OK && oxv_log_name_key(log) != OXV_OK) {
+    if (st == OXV_OK && new_start != NULL && oxv_log_name_key(log) != OXV_OK) {
         return oxv_fail(err, OXV_E_IO, "the new log key cannot be named");
     }
     return st;

@@ -267,17 +267,13 @@ open_key_file(struct oxv_log *log, const struct key_file *file, const struct oxv
 {
     bool is_old = file->claim.format == OXV_EPOCH_KEY_FORMAT_SUBKEY;
 
-    log->wrap_key = oxv_ratchet(start, is_old ? 0 : file->claim.epoch + 1);
+    log->wrap_key = oxv_ratchet(start, file->claim.epoch + 1);
     if (log->wrap_key == NULL) {
         return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for the log's key");
     }
-    enum oxv_status st =
-        oxv_epoch_key_unwrap(oxv_view(file->bytes, file->len), log->wrap_key, &log->key, err);
-
-    if (st == OXV_OK && is_old) {
-        log->has_to_end_epoch = true; /* the next file is wrapped as it should be */
-    }
-    return st;
+    log->has_to_end_epoch = is_old; /* the next file is wrapped as it should be */
+    return oxv_epoch_key_unwrap(oxv_view(file->bytes, file->len), is_old ? start : log->wrap_key,
+                                &log->key, err);
 }
 
 /* Is this the log that the key file was made for, and no shorter one? */

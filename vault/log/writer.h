@@ -43,6 +43,8 @@ struct oxv_log {
     bool has_to_end_epoch;        /* with the next commit */
     uint64_t epoch_first_us;      /* boot clock: its first entry; 0 where there is none */
     uint64_t epoch_retry_us;      /* boot clock: not before, as the last try failed */
+    uint64_t epoch_max_us;        /* OXV_EPOCH_MAX_..., if not in a test */
+    uint64_t epoch_max_entries;
     struct oxv_hasher *hasher;
     struct oxv_tree tree;      /* committed */
     struct oxv_tree next_tree; /* with the open group */
