@@ -36,10 +36,11 @@
 
 /* Numbers are fixed. */
 enum oxv_blob_purpose {
-    OXV_BLOB_RECORD = 1,   /* secret part of a row */
-    OXV_BLOB_MANIFEST = 2, /* secret part of the manifest */
-    OXV_BLOB_SEAL = 3,     /* the root key under a seal */
-    OXV_BLOB_BACKUP = 4,   /* the key of a backup */
+    OXV_BLOB_RECORD = 1,    /* secret part of a row */
+    OXV_BLOB_MANIFEST = 2,  /* secret part of the manifest */
+    OXV_BLOB_SEAL = 3,      /* the root key under a seal */
+    OXV_BLOB_BACKUP = 4,    /* the key of a backup */
+    OXV_BLOB_OLD_START = 5, /* where the log's ratchet started before a rekey */
 };
 
 /* Where a blob belongs; all of it is authenticated, none of it is in the blob. */

@@ -55,6 +55,24 @@ oxv_change_begin(struct oxv_vault *vault, struct oxv_change **out, struct oxv_er
     return st;
 }
 
+static bool
+is_rekey(const struct oxv_change *change)
+{
+    return change->new_keys.subkeys[OXV_SUBKEY_RECORD] != NULL;
+}
+
+struct oxv_vault_binding
+oxv_change_binding(const struct oxv_change *change)
+{
+    struct oxv_vault_binding binding = oxv_vault_binding(change->vault);
+
+    if (is_rekey(change)) {
+        binding.keys = &change->new_keys;
+        binding.root_generation++;
+    }
+    return binding;
+}
+
 enum oxv_status
 oxv_change_prepare(struct oxv_change *change, uint64_t *counter, char digest_hex[65],
                    struct oxv_err *err)
@@ -73,7 +91,7 @@ oxv_change_prepare(struct oxv_change *change, uint64_t *counter, char digest_hex
     if (st != OXV_OK) {
         return st;
     }
-    struct oxv_vault_binding binding = oxv_vault_binding(change->vault);
+    struct oxv_vault_binding binding = oxv_change_binding(change);
 
     oxv_manifest_seal(&change->manifest, &binding, &manifest);
     st = change->vault->ops->put(change->vault->store, &manifest.row, err);
@@ -83,7 +101,7 @@ oxv_change_prepare(struct oxv_change *change, uint64_t *counter, char digest_hex
     }
     change->prepared = true;
     *counter = change->manifest.counter;
-    oxv_manifest_digest_hex(&change->manifest, &change->vault->keys, digest_hex);
+    oxv_manifest_digest_hex(&change->manifest, binding.keys, digest_hex);
     return OXV_OK;
 }
 
@@ -108,6 +126,12 @@ apply(struct oxv_change *change)
         }
     }
     change->leaving.count = 0;
+    if (is_rekey(change)) {
+        oxv_keys_done(&vault->keys);
+        vault->keys = change->new_keys;
+        change->new_keys = (struct oxv_keys){ 0 };
+        vault->root_generation++;
+    }
     vault->manifest = change->manifest;
     oxv_vault_refresh_seals(vault);
 }
@@ -181,5 +205,7 @@ oxv_change_free(struct oxv_change *change)
     free(change->leaving.rows);
     free(change->buffers);
     oxv_secret_free(change->plain);
+    oxv_secret_free(change->new_root);
+    oxv_keys_done(&change->new_keys);
     free(change);
 }

@@ -264,6 +264,37 @@ store_row(struct oxv_change *change, struct oxv_row **row, struct oxv_row *old, 
     return OXV_OK;
 }
 
+enum oxv_status
+oxv_change_rekey_row(struct oxv_change *change, struct oxv_row *old, struct oxv_row **row,
+                     struct oxv_err *err)
+{
+    enum oxv_status st = OXV_OK;
+
+    if (reserve_leaving(&change->leaving) != OXV_OK ||
+        oxv_registry_reserve(change->added, (enum oxv_table)old->table, 1) != OXV_OK) {
+        return oxv_fail(err, OXV_E_MEMORY, "no memory for a record");
+    }
+    if (row == NULL) {
+        st = change->vault->ops->remove(change->vault->store, old->table, old->as.head.id, err);
+    } else {
+        struct oxv_store_row stored = oxv_row_stored(*row);
+
+        st = change->vault->ops->put(change->vault->store, &stored, err);
+    }
+    if (st != OXV_OK) {
+        return st;
+    }
+    old->leaving = true; /* signing still finds it until the commit */
+    change->leaving.rows[change->leaving.count++] = old;
+    if (row != NULL) {
+        if (!oxv_manifest_add(&change->manifest, &change->new_keys, *row)) {
+            oxv_bug("a new row without a tag");
+        }
+        oxv_registry_put(change->added, oxv_row_take(row));
+    }
+    return OXV_OK;
+}
+
 /* The secret part that a put gives, in change->plain. */
 static enum oxv_status
 encode_secret(struct oxv_change *change, enum oxv_table table, const void *secret,
