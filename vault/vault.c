@@ -354,7 +354,7 @@ oxv_vault_compare_log(const struct oxv_vault *vault, const struct oxv_log_opened
         return OXV_OK;
     }
     return oxv_fail(err, OXV_E_FORGED,
-                    "vault.db is at change %llu, its log at %llu: an older %s, or a copy without "
+                    "vault.db is at change %llu, the log at change %llu: an older %s, or a copy without "
                     "vault.db-wal: put the right one back, or run: oxvault adopt",
                     (unsigned long long)counter, (unsigned long long)logged->last_cfg,
                     counter < logged->last_cfg ? "vault.db" : "log");
