@@ -138,8 +138,8 @@ needs_json_escape(uint64_t word)
             EACH_BYTE(0x80)) != 0;
 }
 
-bool
-oxv_is_plain_ascii(struct oxv_view text)
+size_t
+oxv_plain_ascii_prefix_len(struct oxv_view text)
 {
     size_t at = 0;
 
@@ -152,10 +152,16 @@ oxv_is_plain_ascii(struct oxv_view text)
         uint8_t c = text.data[at];
 
         if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\') {
-            return false;
+            return at;
         }
     }
-    return true;
+    return at;
+}
+
+bool
+oxv_is_plain_ascii(struct oxv_view text)
+{
+    return oxv_plain_ascii_prefix_len(text) == text.len;
 }
 
 bool
@@ -438,34 +444,55 @@ read_zone(struct oxv_reader *r, int64_t *offset_s)
     return true;
 }
 
+/* What was read of a time stamp. */
+struct civil {
+    int year, month, day, hour, minute, second;
+};
+
+static bool
+is_day_of_month(const struct civil *c)
+{
+    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    bool is_leap = c->year % 4 == 0 && (c->year % 100 != 0 || c->year % 400 == 0);
+
+    return c->day <= days[c->month - 1] + (c->month == 2 && is_leap ? 1 : 0);
+}
+
+/* Since 1970, UTC. Counts years from March, so that the leap day is the last one. */
+static int64_t
+civil_seconds(const struct civil *c)
+{
+    int64_t year = c->month <= 2 ? c->year - 1 : c->year;
+    int64_t month = c->month <= 2 ? c->month + 9 : c->month - 3;
+    int64_t days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 +
+                   c->day - 1 - 719468; /* from 0000-03-01 to 1970-01-01 */
+
+    return ((days * 24 + c->hour) * 60 + c->minute) * 60 + c->second;
+}
+
 bool
 oxv_parse_timestamp(struct oxv_view text, uint64_t *time_us)
 {
     struct oxv_reader r = oxv_reader(text);
-    struct tm tm = { 0 };
+    struct civil c = { 0 };
     uint64_t fraction_us = 0;
     int64_t offset_s = 0;
 
-    if (!read_digits(&r, 4, 1970, 9999, &tm.tm_year) || !read_char(&r, '-') ||
-        !read_digits(&r, 2, 1, 12, &tm.tm_mon) || !read_char(&r, '-') ||
-        !read_digits(&r, 2, 1, 31, &tm.tm_mday)) {
+    if (!read_digits(&r, 4, 1970, 9999, &c.year) || !read_char(&r, '-') ||
+        !read_digits(&r, 2, 1, 12, &c.month) || !read_char(&r, '-') ||
+        !read_digits(&r, 2, 1, 31, &c.day) || !is_day_of_month(&c)) {
         return false;
     }
     if (!oxv_reader_at_end(&r) &&
-        (!read_char(&r, 'T') || !read_digits(&r, 2, 0, 23, &tm.tm_hour) || !read_char(&r, ':') ||
-         !read_digits(&r, 2, 0, 59, &tm.tm_min) || !read_char(&r, ':') ||
-         !read_digits(&r, 2, 0, 59, &tm.tm_sec) || !read_fraction(&r, &fraction_us) ||
+        (!read_char(&r, 'T') || !read_digits(&r, 2, 0, 23, &c.hour) || !read_char(&r, ':') ||
+         !read_digits(&r, 2, 0, 59, &c.minute) || !read_char(&r, ':') ||
+         !read_digits(&r, 2, 0, 59, &c.second) || !read_fraction(&r, &fraction_us) ||
          !read_zone(&r, &offset_s) || !oxv_reader_at_end(&r))) {
         return false;
     }
-    int day = tm.tm_mday;
+    int64_t seconds = civil_seconds(&c) - offset_s;
 
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    int64_t seconds = (int64_t)timegm(&tm) - offset_s;
-
-    if (tm.tm_mday != day || seconds < 0 || /* the 31st of April became the 1st of May */
-        seconds > (int64_t)(OXV_TIMESTAMP_MAX_US / 1000000u)) {
+    if (seconds < 0 || seconds > (int64_t)(OXV_TIMESTAMP_MAX_US / 1000000u)) {
         return false;
     }
     *time_us = (uint64_t)seconds * 1000000u + fraction_us;

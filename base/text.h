@@ -22,6 +22,8 @@ OXV_MUST_USE enum oxv_status oxv_text_copy(struct oxv_view from, char *out, size
 bool oxv_is_utf8(struct oxv_view text);
 /* The offset of the first byte that is not well-formed UTF-8, or text.len. */
 size_t oxv_utf8_prefix_len(struct oxv_view text);
+/* How many bytes from the beginning on are printable ASCII other than quote and backslash. */
+size_t oxv_plain_ascii_prefix_len(struct oxv_view text);
 /* Printable ASCII without quote and backslash: a JSON string as it stands? */
 bool oxv_is_plain_ascii(struct oxv_view text);
 /* UTF-8 without NUL, other C0 controls or DEL? */

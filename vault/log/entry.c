@@ -108,7 +108,9 @@ bool
 oxv_entry_type_parse(struct oxv_view name, enum oxv_entry_type *out)
 {
     for (unsigned type = 1; type < OXV_ENTRY_TYPE_END; type++) {
-        if (oxv_view_is(name, type_names[type])) {
+        const char *known = type_names[type];
+
+        if (name.len > 0 && name.data[0] == (uint8_t)known[0] && oxv_view_is(name, known)) {
             *out = (enum oxv_entry_type)type;
             return true;
         }

@@ -36,7 +36,7 @@ static bool
 find_string_end(struct checker *c, size_t *len, bool *ascii)
 {
     struct oxv_view left = c->r.left;
-    size_t i = 0;
+    size_t i = oxv_plain_ascii_prefix_len(left); /* nearly always up to the quote */
 
     *ascii = true;
     while (i < left.len && left.data[i] != '"') {
@@ -61,16 +61,23 @@ find_string_end(struct checker *c, size_t *len, bool *ascii)
     return true;
 }
 
+/* Steps over bytes that were looked at: cheaper than to read them again. */
+static void
+skip(struct checker *c, size_t len)
+{
+    c->r.left = oxv_view_from(c->r.left, len);
+}
+
 static bool
 read_string(struct checker *c, struct oxv_view *out)
 {
-    uint8_t quote;
     size_t len;
     bool ascii;
 
-    if (!next_is(c, '"') || !oxv_read_u8(&c->r, &quote)) {
+    if (!next_is(c, '"')) {
         return refuse(c, "not a string where one must be");
     }
+    skip(c, 1);
     if (!find_string_end(c, &len, &ascii)) {
         return false;
     }
@@ -83,7 +90,8 @@ read_string(struct checker *c, struct oxv_view *out)
         return refuse_at(c, oxv_utf8_prefix_len(text), "not UTF-8");
     }
     *out = text;
-    return oxv_read_view(&c->r, len, &text) && oxv_read_u8(&c->r, &quote);
+    skip(c, len + 1); /* with the quote */
+    return true;
 }
 
 static bool
@@ -91,7 +99,6 @@ read_number(struct checker *c, uint64_t *out)
 {
     struct oxv_view left = c->r.left;
     size_t len = 0;
-    struct oxv_view digits;
 
     while (len < left.len && left.data[len] >= '0' && left.data[len] <= '9') {
         len++;
@@ -99,7 +106,8 @@ read_number(struct checker *c, uint64_t *out)
     if (!oxv_parse_decimal(oxv_view(left.data, len), OXV_LOG_INTEGER_MAX, out)) {
         return refuse(c, "not a plain number below 2^53");
     }
-    return oxv_read_view(&c->r, len, &digits);
+    skip(c, len);
+    return true;
 }
 
 static bool
@@ -160,14 +168,6 @@ is_path(struct oxv_view text)
     return text.len - escapes <= OXV_LOG_PATH_MAX_BYTES;
 }
 
-static bool
-is_type(struct oxv_view text)
-{
-    enum oxv_entry_type type;
-
-    return oxv_entry_type_parse(text, &type);
-}
-
 static uint64_t
 outcome_of(struct oxv_view text)
 {
@@ -179,20 +179,47 @@ outcome_of(struct oxv_view text)
     return 0;
 }
 
-static bool
-is_outcome(struct oxv_view text)
-{
-    return outcome_of(text) != 0;
-}
-
 /* Of this length and with a Z at its end, a time stamp can be written in one way only. */
 static bool
-is_time(struct oxv_view text)
+parse_time(struct oxv_view text, uint64_t *time_us)
 {
-    uint64_t time_us;
-
     return text.len == TIME_TEXT_CHARS && text.data[TIME_TEXT_CHARS - 1] == 'Z' &&
-           oxv_parse_timestamp(text, &time_us);
+           oxv_parse_timestamp(text, time_us);
+}
+
+static bool
+parse_type(struct oxv_view text, uint64_t *value)
+{
+    enum oxv_entry_type type;
+    bool good = oxv_entry_type_parse(text, &type);
+
+    *value = good ? type : 0;
+    return good;
+}
+
+static bool
+parse_outcome(struct oxv_view text, uint64_t *value)
+{
+    *value = outcome_of(text);
+    return *value != 0;
+}
+
+/* Reads a string that stands for a number; a fault is told at its first character. */
+static bool
+read_parsed(struct checker *c, uint64_t *out, bool (*parse)(struct oxv_view text, uint64_t *value),
+            const char *reason)
+{
+    struct oxv_reader before = c->r;
+    struct oxv_view text;
+
+    if (!read_string(c, &text)) {
+        return false;
+    }
+    if (!parse(text, out)) {
+        c->r = before;
+        return refuse(c, reason);
+    }
+    return true;
 }
 
 static bool
@@ -219,27 +246,20 @@ read_view_value(struct checker *c, const struct oxv_entry_key *key, struct oxv_e
 static bool
 read_named_value(struct checker *c, const struct oxv_entry_key *key, struct oxv_entry_line *line)
 {
-    struct oxv_view text;
-    enum oxv_entry_type type;
-    uint64_t value;
+    uint64_t value = 0;
+    bool good;
 
     if (key->kind == OXV_ENTRY_KEY_TYPE) {
-        if (!read_judged(c, &text, is_type, "an unknown type") ||
-            !oxv_entry_type_parse(text, &type)) {
-            return false;
-        }
-        value = type;
+        good = read_parsed(c, &value, parse_type, "an unknown type");
     } else if (key->kind == OXV_ENTRY_KEY_OUTCOME) {
-        if (!read_judged(c, &text, is_outcome, "an unknown outcome")) {
-            return false;
-        }
-        value = outcome_of(text);
-    } else if (!read_judged(c, &text, is_time, "not a time in UTC with six decimals") ||
-               !oxv_parse_timestamp(text, &value)) {
-        return false;
+        good = read_parsed(c, &value, parse_outcome, "an unknown outcome");
+    } else {
+        good = read_parsed(c, &value, parse_time, "not a time in UTC with six decimals");
     }
-    oxv_entry_key_set_u64(key, line, value);
-    return true;
+    if (good) {
+        oxv_entry_key_set_u64(key, line, value);
+    }
+    return good;
 }
 
 static bool
@@ -281,19 +301,22 @@ is_required(const struct oxv_entry_key *key)
            key->kind == OXV_ENTRY_KEY_TYPE || key->kind == OXV_ENTRY_KEY_TIME;
 }
 
-/* Steps over the separator and the key if they are what comes next. */
+/*
+ * Steps over the separator and the key if they are what comes next. Two characters of the name tell
+ * most keys apart, and the shortest token, "v":, has four.
+ */
 static bool
 skip_key(struct checker *c, uint8_t separator, const struct oxv_entry_key *key)
 {
     struct oxv_view left = c->r.left;
-    struct oxv_view skipped;
 
     if (left.len < key->token_len + 1 || left.data[0] != separator ||
-        left.data[2] != (uint8_t)key->token[1] ||
-        memcmp(oxv_view_from(left, 1).data, key->token, key->token_len) != 0) {
+        left.data[2] != (uint8_t)key->token[1] || left.data[3] != (uint8_t)key->token[2] ||
+        memcmp(left.data + 1, key->token, key->token_len) != 0) {
         return false;
     }
-    return oxv_read_view(&c->r, key->token_len + 1, &skipped);
+    skip(c, key->token_len + 1);
+    return true;
 }
 
 static bool

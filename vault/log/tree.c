@@ -1,56 +1,38 @@
 #include "vault/log/tree.h"
 
-#include <openssl/evp.h>
+/*
+ * The functions for one algorithm: those of EVP cost 150 ns more a hash, as much as the hash of a
+ * node itself.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 #include <stdlib.h>
 
 struct oxv_hasher {
-    EVP_MD *md;
-    EVP_MD_CTX *ctx;
+    SHA256_CTX ctx;
 };
 
 void
 oxv_hasher_free(struct oxv_hasher *hasher)
 {
-    if (hasher == NULL) {
-        return;
-    }
-    EVP_MD_CTX_free(hasher->ctx);
-    EVP_MD_free(hasher->md);
     free(hasher);
 }
 
 struct oxv_hasher *
 oxv_hasher_new(void)
 {
-    OXV_AUTO(oxv_hasher_freep) struct oxv_hasher *hasher = calloc(1, sizeof *hasher);
-
-    if (hasher == NULL) {
-        return NULL;
-    }
-    hasher->md = EVP_MD_fetch(NULL, "SHA256", NULL);
-    hasher->ctx = EVP_MD_CTX_new();
-    if (hasher->md == NULL || hasher->ctx == NULL ||
-        EVP_DigestInit_ex(hasher->ctx, hasher->md, NULL) != 1) {
-        return NULL;
-    }
-    return oxv_hasher_take(&hasher);
+    return calloc(1, sizeof(struct oxv_hasher));
 }
 
-/* Hashing memory with a context that worked before cannot fail. */
+/* Hashing memory cannot fail. */
 static void
-begin(struct oxv_hasher *hasher, struct oxv_view prefix)
+hash(struct oxv_hasher *hasher, struct oxv_view prefix, struct oxv_view bytes,
+     uint8_t out[OXV_HASH_BYTES])
 {
-    if (EVP_DigestInit_ex(hasher->ctx, NULL, NULL) != 1 ||
-        EVP_DigestUpdate(hasher->ctx, prefix.data, prefix.len) != 1) {
-        oxv_bug("SHA-256 failed");
-    }
-}
-
-static void
-end(struct oxv_hasher *hasher, struct oxv_view bytes, uint8_t out[OXV_HASH_BYTES])
-{
-    if (EVP_DigestUpdate(hasher->ctx, bytes.data, bytes.len) != 1 ||
-        EVP_DigestFinal_ex(hasher->ctx, out, NULL) != 1) {
+    if (SHA256_Init(&hasher->ctx) != 1 ||
+        SHA256_Update(&hasher->ctx, prefix.data, prefix.len) != 1 ||
+        SHA256_Update(&hasher->ctx, bytes.data, bytes.len) != 1 ||
+        SHA256_Final(out, &hasher->ctx) != 1) {
         oxv_bug("SHA-256 failed");
     }
 }
@@ -60,27 +42,25 @@ oxv_hash_leaf(struct oxv_hasher *hasher, struct oxv_view leaf, uint8_t out[OXV_H
 {
     static const uint8_t prefix = 0x00;
 
-    begin(hasher, oxv_view(&prefix, 1));
-    end(hasher, leaf, out);
+    hash(hasher, oxv_view(&prefix, 1), leaf, out);
 }
 
 void
 oxv_hash_node(struct oxv_hasher *hasher, const uint8_t left[OXV_HASH_BYTES],
               const uint8_t right[OXV_HASH_BYTES], uint8_t out[OXV_HASH_BYTES])
 {
-    uint8_t both[1 + OXV_HASH_BYTES];
+    uint8_t both[1 + 2 * OXV_HASH_BYTES];
 
     both[0] = 0x01;
     memcpy(both + 1, left, OXV_HASH_BYTES);
-    begin(hasher, oxv_view(both, sizeof both));
-    end(hasher, oxv_view(right, OXV_HASH_BYTES), out);
+    memcpy(both + 1 + OXV_HASH_BYTES, right, OXV_HASH_BYTES);
+    hash(hasher, oxv_view(both, sizeof both), oxv_view("", 0), out);
 }
 
 void
 oxv_hash_bytes(struct oxv_hasher *hasher, struct oxv_view bytes, uint8_t out[OXV_HASH_BYTES])
 {
-    begin(hasher, oxv_view("", 0));
-    end(hasher, bytes, out);
+    hash(hasher, oxv_view("", 0), bytes, out);
 }
 
 static bool

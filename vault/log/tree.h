@@ -12,11 +12,11 @@
 #define OXV_HASH_BYTES      32u
 #define OXV_TREE_MAX_LEVELS 64u
 
-/* SHA-256 by OpenSSL, fetched once. */
+/* SHA-256 by OpenSSL; one for each thread. */
 struct oxv_hasher;
 
 void oxv_hasher_free(struct oxv_hasher *hasher);
-/* NULL where OpenSSL has no memory or no SHA-256. */
+/* NULL where there is no memory. */
 OXV_MUST_USE struct oxv_hasher *oxv_hasher_new(void);
 /* RFC 6962: SHA-256(0x00 || leaf), SHA-256(0x01 || left || right); and plain SHA-256. */
 void oxv_hash_leaf(struct oxv_hasher *hasher, struct oxv_view leaf, uint8_t out[OXV_HASH_BYTES]);

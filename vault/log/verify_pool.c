@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 #define JOBS_MAX 32u
-#define CHUNKS_MAX                                                                                 \
-    128u /* of all segments together, but for the one that is joined next: 24 MiB                  \
-          */
+
+/* In use by all segments together, but for the one that is joined next: 24 MiB. */
+#define CHUNKS_MAX 128u
 
 enum slot_state {
     SLOT_FREE,
