@@ -20,7 +20,7 @@ print_words(const char *before)
     const char *last = "";
     size_t last_len = 0;
 
-    for (const struct oxv_command *c = oxv_commands; command == NULL && c->words != NULL; c++) {
+    for (const struct oxv_command *c = oxv_commands; c->words != NULL; c++) {
         const char *word = c->words + (len == 0 ? 0 : len + 1);
 
         if (len > 0 && (strncmp(c->words, before, len) != 0 || c->words[len] != ' ')) {

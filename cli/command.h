@@ -105,5 +105,9 @@ enum oxv_exit oxv_cmd_token_probe(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_token_remove(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_unseal(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_version(struct oxv_cli *cli);
+enum oxv_exit oxv_cmd_witness(struct oxv_cli *cli);
+enum oxv_exit oxv_cmd_witness_add_log(struct oxv_cli *cli);
+enum oxv_exit oxv_cmd_witness_init(struct oxv_cli *cli);
+enum oxv_exit oxv_cmd_witness_sign(struct oxv_cli *cli);
 
 #endif

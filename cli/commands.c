@@ -266,6 +266,23 @@ static const struct oxv_option log_verify_options[] = {
     { "state", 0, false, "FILE", "go on where FILE says; if all is well, save there how far" },
     { 0 },
 };
+static const struct oxv_option witness_options[] = {
+    { "listen", 0, false, "ADDRESS:PORT", "serve there (default: 127.0.0.1:7444)" },
+    { "socket", 0, false, "PATH", "serve on this Unix socket instead" },
+    { "allow-remote", 0, false, NULL, "--listen may be an address that others can reach" },
+    UNLOCKED_MEMORY,
+    { 0 },
+};
+static const struct oxv_option witness_init_options[] = {
+    { "name", 0, false, "NAME", "its name, like witness.example/1" },
+    UNLOCKED_MEMORY,
+    { 0 },
+};
+static const struct oxv_option witness_sign_options[] = {
+    { "output", 'o', false, "FILE", "write the cosignature to this file instead of stdout" },
+    UNLOCKED_MEMORY,
+    { 0 },
+};
 static const struct oxv_option help_options[] = {
     { "words", 0, false, NULL, "print what can stand next, for shell completion" },
     { 0 },
@@ -399,6 +416,25 @@ const struct oxv_command oxv_commands[] = {
       "proves only that the folder agrees with itself. Cutting off the end is only seen with a\n"
       "--checkpoint from before.",
       log_verify_options, oxv_cmd_log_verify },
+    { "witness", "", 0, 0, "serve as a witness: cosign checkpoints of logs that only grew",
+      "A C2SP tlog-witness (POST /add-checkpoint), for a machine and a person apart from the "
+      "vault.\n"
+      "--dir is the witness's own directory. What it cosigned is on disk before it answers, so "
+      "the\n"
+      "directory must never be put back from a copy.",
+      witness_options, oxv_cmd_witness },
+    { "witness init", "", 0, 0, "make a witness with a key of its own in --dir", NULL,
+      witness_init_options, oxv_cmd_witness_init },
+    { "witness add-log", "FILE", 1, 1, "let the witness know a log by a key of it",
+      "FILE has a verifier key: the log key (entry log.key), or log/genesis.vkey, which signs the\n"
+      "first epoch only. A log may have several.",
+      NULL, oxv_cmd_witness_add_log },
+    { "witness sign", "FILE", 1, 1, "cosign a request that came as a file",
+      "FILE is the body of add-checkpoint, as oxvault log prove --from SIZE writes it; before the\n"
+      "first one it is the line old 0, an empty line and the checkpoint. Exit code 6 where the "
+      "log\n"
+      "was changed or cut.",
+      witness_sign_options, oxv_cmd_witness_sign },
     { "help", "[COMMAND]", 0, 2, "show help", NULL, help_options, oxv_cmd_help },
     { "version", "", 0, 0, "show the version", NULL, NULL, oxv_cmd_version },
     { 0 },

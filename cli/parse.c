@@ -183,7 +183,7 @@ unknown_command(const struct oxv_cli *cli, const char *words)
     return oxv_cli_usage(cli, "there is no command %s", words);
 }
 
-/* One word, or two where the first is a group's. */
+/* One word, or two where the first is a group's (and may be a command by itself too). */
 static enum oxv_exit
 read_command(struct oxv_cli *cli, struct line *line, const char **group)
 {
@@ -193,7 +193,8 @@ read_command(struct oxv_cli *cli, struct line *line, const char **group)
 
     if (oxv_command_is_group(first)) {
         if (line->at == line->count || line->words[line->at][0] == '-') {
-            *group = first;
+            cli->command = oxv_command_find(first);
+            *group = cli->command == NULL ? first : NULL;
             return OXV_EXIT_DONE;
         }
         second = line->words[line->at++];

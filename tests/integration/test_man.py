@@ -29,7 +29,7 @@ def commands(build):
     """Every command: ["status", "seal add", ...]."""
     text = output(build.oxvault, "help").split("Commands:\n")[1].split("\n\n")[0]
     names = [line[2:36].strip() for line in text.splitlines()]
-    return [re.match(r"[a-z]+(?: [a-z]+(?![a-z|]))?", name).group().strip() for name in names]
+    return [re.match(r"[a-z]+(?: [a-z-]+(?![a-z|]))?", name).group().strip() for name in names]
 
 
 def options(text, title):
@@ -49,7 +49,7 @@ def items(text):
     found = {"": {}}
     command = ""
     for line in text.splitlines():
-        if match := re.match(r"\.It Ic ([a-z]+(?: [a-z]+)?)", line):
+        if match := re.match(r"\.It Ic ([a-z]+(?: [a-z-]+)?)", line):
             command = match[1]
             found[command] = {}
         elif match := re.match(r"\.It (?:Fl (\w) , )?Fl -([a-z0-9-]+)", line):
