@@ -357,8 +357,8 @@ oxv_cmd_seal_remove(struct oxv_cli *cli)
         oxv_door_print_json(&answer);
     } else {
         (void)printf("Seal %s is removed. It still opens copies of the vault (backups) that were "
-                     "made before.\n",
-                     cli->arguments[0]);
+                     "made before. To revoke it: oxvault --run %s rekey\n",
+                     cli->arguments[0], cli->run);
     }
     return OXV_EXIT_DONE;
 }

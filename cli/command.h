@@ -93,6 +93,7 @@ enum oxv_exit oxv_cmd_log_reconcile(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_report(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_show(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_verify(struct oxv_cli *cli);
+enum oxv_exit oxv_cmd_rekey(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_restore(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_seal_add(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_seal_list(struct oxv_cli *cli);

@@ -84,6 +84,15 @@ static const struct oxv_option backup_options[] = {
     { "force", 0, false, NULL, "replace FILE where it is there" },
     { 0 },
 };
+static const struct oxv_option rekey_options[] = {
+    { "passphrase-file", 0, true, "FILE", "a passphrase whose seal stays" },
+    { "passphrase-fd", 0, false, "N", "the same, from an open descriptor" },
+    { "keyfile", 0, true, "FILE", "a key file whose seal stays" },
+    { "drop-other-seals", 0, false, NULL, "remove every seal whose secret is not given" },
+    SERVICE_UID,
+    UNLOCKED_MEMORY,
+    { 0 },
+};
 static const struct oxv_option copy_options[] = {
     COPY_OPTIONS,
     { 0 },
@@ -308,6 +317,10 @@ const struct oxv_command oxv_commands[] = {
       "Any seal that the vault has now opens it. The access log and its key are never in it.\n"
       "Signatures and changes go on meanwhile; the backup is as the vault was at its begin.",
       backup_options, oxv_cmd_backup },
+    { "rekey", "", 0, 0, "draw a new root key, so that removed seals and old backups open nothing",
+      "All records are sealed anew and the log's epoch ends. Give what opens each seal that is to\n"
+      "stay; a token's seal cannot stay, add it again afterwards. Make a new backup then.",
+      rekey_options, oxv_cmd_rekey },
     { "restore", "FILE", 1, 1, "make a vault of a backup, as a new node",
       "--dir must be empty or absent. The new node has an access log of its own, whose first\n"
       "entries name the log before; give its key to your auditor at once. Exit code 6 where FILE\n"
@@ -328,7 +341,8 @@ const struct oxv_command oxv_commands[] = {
       seal_add_options, oxv_cmd_seal_add },
     { "seal list", "", 0, 0, "list the ways to open the vault", NULL, NULL, oxv_cmd_seal_list },
     { "seal remove", "ID", 1, 1, "remove a way to open the vault",
-      "It still opens copies of the vault that were made before.", NULL, oxv_cmd_seal_remove },
+      "It still opens copies of the vault that were made before: run oxvault rekey to revoke it.",
+      NULL, oxv_cmd_seal_remove },
     { "connection add", "NAME", 1, 1, "import an account and its secrets",
       "The secrets are prompted for without echo, or come from --secrets-file or --secrets-fd.\n"
       "From them the signing key is computed; the vault keeps only that. With --in-token it goes\n"

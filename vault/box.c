@@ -35,6 +35,23 @@ static const struct oxv_field unseal_fields[] = {
 const struct oxv_shape oxv_box_unseal_shape =
     OXV_SHAPE(struct oxv_box_unseal, "unseal", unseal_fields);
 
+static const struct oxv_field rekey_seal_fields[] = {
+    OXV_FIELD(struct oxv_box_rekey_seal, given, 1, OXV_FIELD_U64, true, 1, UINT32_MAX),
+    OXV_FIELD(struct oxv_box_rekey_seal, seal_id, 2, OXV_FIELD_U64, true, 1, UINT64_MAX),
+    OXV_FIELD(struct oxv_box_rekey_seal, seal_kind, 3, OXV_FIELD_U64, true, OXV_SEAL_PASSPHRASE,
+              OXV_SEAL_KEYFILE),
+    OXV_FIELD(struct oxv_box_rekey_seal, material, 4, OXV_FIELD_BYTES, true, MATERIAL_BYTES,
+              MATERIAL_BYTES),
+};
+const struct oxv_shape oxv_box_rekey_seal_shape =
+    OXV_SHAPE(struct oxv_box_rekey_seal, "rekey seal", rekey_seal_fields);
+
+static const struct oxv_field rekey_fields[] = {
+    OXV_FIELD(struct oxv_box_rekey, drop_others, 1, OXV_FIELD_U64, false, 1, 1),
+    OXV_FIELD(struct oxv_box_rekey, seals, 2, OXV_FIELD_LIST, true, 1, 16384),
+};
+const struct oxv_shape oxv_box_rekey_shape = OXV_SHAPE(struct oxv_box_rekey, "rekey", rekey_fields);
+
 static const struct oxv_field seal_add_fields[] = {
     OXV_FIELD(struct oxv_box_seal_add, existing_id, 1, OXV_FIELD_U64, false, 1, UINT64_MAX),
     OXV_FIELD(struct oxv_box_seal_add, existing_kind, 2, OXV_FIELD_U64, true, OXV_SEAL_PASSPHRASE,

@@ -20,6 +20,7 @@ enum oxv_box_purpose {
     OXV_BOX_TOKEN_ADD = 5,
     OXV_BOX_TOKEN_LOGIN = 6,
     OXV_BOX_CONNECTION_MOVE = 7, /* struct oxv_box_connection: all of the record as it shall be */
+    OXV_BOX_REKEY = 8,
 };
 
 /* The canonical record inside a box. */
@@ -80,6 +81,18 @@ struct oxv_box_import {
     struct oxv_view connections; /* LIST of encoded struct oxv_box_connection */
 };
 
+/* What may open one seal. */
+struct oxv_box_rekey_seal {
+    uint64_t given; /* which of the secrets that were given, from 1; each must open a seal */
+    uint64_t seal_id;
+    uint64_t seal_kind;       /* passphrase or key file */
+    struct oxv_view material; /* as in unseal */
+};
+struct oxv_box_rekey {
+    uint64_t drop_others;  /* 1: seals that none of these opens are removed */
+    struct oxv_view seals; /* LIST of encoded struct oxv_box_rekey_seal, in order of `given` */
+};
+
 extern const struct oxv_shape oxv_box_shape;
 extern const struct oxv_shape oxv_box_unseal_shape;
 extern const struct oxv_shape oxv_box_seal_add_shape;
@@ -87,6 +100,8 @@ extern const struct oxv_shape oxv_box_connection_shape;
 extern const struct oxv_shape oxv_box_import_shape;
 extern const struct oxv_shape oxv_box_token_add_shape;
 extern const struct oxv_shape oxv_box_token_login_shape;
+extern const struct oxv_shape oxv_box_rekey_seal_shape;
+extern const struct oxv_shape oxv_box_rekey_shape;
 
 /* A fresh X25519 pair; the private half is in locked memory. */
 OXV_MUST_USE enum oxv_status oxv_box_keypair(uint8_t public_key[OXV_BOX_KEY_BYTES],

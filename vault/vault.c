@@ -281,6 +281,12 @@ oxv_vault_log_wrap_key(const struct oxv_vault *vault)
     return vault->keys.subkeys[OXV_SUBKEY_LOG_WRAP];
 }
 
+void
+oxv_vault_wipe_log_wrap_key(struct oxv_vault *vault)
+{
+    oxv_secret_freep(&vault->keys.subkeys[OXV_SUBKEY_LOG_WRAP]);
+}
+
 /* The text of /etc/machine-id without its newline; systemd writes "uninitialized" for none. */
 static struct oxv_view
 machine_text(struct oxv_view machine_id)
@@ -353,9 +359,10 @@ oxv_vault_compare_log(const struct oxv_vault *vault, const struct oxv_log_opened
         *out = OXV_ONE_BEHIND;
         return OXV_OK;
     }
-    return oxv_fail(err, OXV_E_FORGED,
-                    "vault.db is at change %llu, the log at change %llu: an older %s, or a copy without "
-                    "vault.db-wal: put the right one back, or run: oxvault adopt",
-                    (unsigned long long)counter, (unsigned long long)logged->last_cfg,
-                    counter < logged->last_cfg ? "vault.db" : "log");
+    return oxv_fail(
+        err, OXV_E_FORGED,
+        "vault.db is at change %llu, the log at change %llu: an older %s, or a copy without "
+        "vault.db-wal: put the right one back, or run: oxvault adopt",
+        (unsigned long long)counter, (unsigned long long)logged->last_cfg,
+        counter < logged->last_cfg ? "vault.db" : "log");
 }

@@ -138,8 +138,10 @@ size_t oxv_vault_seals(const struct oxv_vault *vault, const struct oxv_seal **ou
 uint64_t oxv_vault_counter(const struct oxv_vault *vault);
 void oxv_vault_digest_hex(const struct oxv_vault *vault, char out[65]);
 bool oxv_vault_is_machine_bound(const struct oxv_vault *vault);
-/* The subkey that wraps epoch.key; borrowed. */
+/* The subkey that the ratchet of epoch.key starts from; borrowed. NULL once it is wiped. */
 const struct oxv_secret *oxv_vault_log_wrap_key(const struct oxv_vault *vault);
+/* Wipes it: when the log is open nothing needs it until the next unseal. */
+void oxv_vault_wipe_log_wrap_key(struct oxv_vault *vault);
 /* HMAC of a whole URL under a subkey, for url_hash; 64 hex characters and NUL. */
 OXV_MUST_USE enum oxv_status oxv_vault_url_hash(struct oxv_vault *vault, struct oxv_view url,
                                                 char out[65]);

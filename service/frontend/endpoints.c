@@ -85,6 +85,7 @@ static const struct oxv_endpoint endpoints[] = {
     POST("imports/{session}/chunks", OXV_MSG_IMPORT_CHUNK, import_chunk),
     POST("imports/{session}/commit", OXV_MSG_IMPORT_COMMIT, import_commit),
     DELETE("imports/{session}", OXV_MSG_IMPORT_ABORT, session),
+    POST("rekey", OXV_MSG_REKEY, box),
     POST("backups", OXV_MSG_BACKUP_BEGIN, empty),
     POST("backups/{session}/next", OXV_MSG_BACKUP_NEXT, session),
     GET_WITH(A "callers", ADMIN, OXV_MSG_CALLERS, page),

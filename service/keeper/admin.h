@@ -21,6 +21,9 @@ struct oxv_seal_record oxv_seal_record_of(const struct oxv_keeper *k,
                                           const struct oxv_box_seal_add *box);
 void oxv_admin_seal_remove(struct oxv_keeper *k, const struct oxv_request *request);
 
+/* admin_rekey.c */
+void oxv_admin_rekey(struct oxv_keeper *k, const struct oxv_request *request);
+
 /* admin_backup.c */
 void oxv_admin_backup_begin(struct oxv_keeper *k, const struct oxv_request *request);
 void oxv_admin_backup_next(struct oxv_keeper *k, const struct oxv_request *request);

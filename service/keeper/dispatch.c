@@ -48,6 +48,7 @@ static const struct route routes[] = {
     { OXV_MSG_IMPORT_CHUNK, ADMIN, false, &oxv_msg_import_chunk_shape, oxv_import_chunk },
     { OXV_MSG_IMPORT_COMMIT, ADMIN, false, &oxv_msg_import_commit_shape, oxv_import_commit },
     { OXV_MSG_IMPORT_ABORT, ADMIN, false, &oxv_msg_session_shape, oxv_import_abort },
+    { OXV_MSG_REKEY, ADMIN, false, &oxv_msg_box_shape, oxv_admin_rekey },
     { OXV_MSG_BACKUP_BEGIN, ADMIN, false, &oxv_msg_empty_shape, oxv_admin_backup_begin },
     { OXV_MSG_BACKUP_NEXT, ADMIN, false, &oxv_msg_session_shape, oxv_admin_backup_next },
     { OXV_MSG_CALLERS, ADMIN, false, &oxv_msg_page_shape, oxv_admin_callers },

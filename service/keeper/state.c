@@ -13,6 +13,7 @@
 #include "service/keeper/events.h"
 #include "service/keeper/tokens.h"
 #include "vault/copies.h"
+#include "vault/rekey.h"
 
 #define CLOCK_STEP_US    1000000
 #define CLOCK_GAP_MAX_US 500u /* between the readings of the two clocks */
@@ -60,6 +61,25 @@ advise_adopt(enum oxv_status st, struct oxv_err *err)
     return st;
 }
 
+/*
+ * A rekey that was killed before its log had a key under the new root key: the log opens by the
+ * start that its ratchet had, and goes over now.
+ */
+static enum oxv_status
+finish_rekey(struct oxv_keeper *k, const char *vkey, struct oxv_log **log,
+             struct oxv_log_opened *opened, struct oxv_err *err)
+{
+    OXV_AUTO(oxv_secret_freep) struct oxv_secret *start = NULL;
+    struct oxv_err why = { 0 };
+
+    if (oxv_rekey_old_start(k->vault, k->dir_fd, &start, &why) != OXV_OK) {
+        return err->status; /* there was none: what was wrong stands */
+    }
+    enum oxv_status st = oxv_log_open(k->dir_fd, vkey, start, log, opened, err);
+
+    return st == OXV_OK ? oxv_log_rotate(*log, oxv_vault_log_wrap_key(k->vault), err) : st;
+}
+
 /* The records are loaded; now the log, and both against each other. */
 static enum oxv_status
 open_log(struct oxv_keeper *k, const struct oxv_entry *unseal, struct oxv_err *err)
@@ -75,6 +95,10 @@ open_log(struct oxv_keeper *k, const struct oxv_entry *unseal, struct oxv_err *e
         return oxv_fail(err, st, "the vault's record of the log key is malformed");
     }
     st = oxv_log_open(k->dir_fd, vkey, oxv_vault_log_wrap_key(k->vault), &log, &opened, err);
+    if (st == OXV_E_FORGED) {
+        st = finish_rekey(k, vkey, &log, &opened, err);
+    }
+    st = st == OXV_OK ? oxv_rekey_forget(k->dir_fd, err) : st;
     if (st != OXV_OK) {
         return advise_adopt(st, err);
     }

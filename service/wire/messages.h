@@ -61,6 +61,7 @@ enum oxv_message_type {
     OXV_MSG_ADMIN_CONNECTION_MOVE,   /* struct oxv_msg_named_box */
     OXV_MSG_BACKUP_BEGIN,            /* -> DOC with `session` */
     OXV_MSG_BACKUP_NEXT,             /* struct oxv_msg_session -> DOC with the next piece */
+    OXV_MSG_REKEY,                   /* struct oxv_msg_box */
 
     /* frontend to keeper, audit door */
     OXV_MSG_LOG_INFO = 80,  /* -> DOC */

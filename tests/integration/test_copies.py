@@ -11,6 +11,7 @@ import threading
 
 import pytest
 from support.credentials import EMPLOYEE_URL
+from support.process import wait_until
 from support.service import StartFailed, private_file
 
 FAILED, USAGE, LOCKED, VERIFY, UNREACHABLE = 1, 2, 4, 6, 8
@@ -353,3 +354,94 @@ def test_adopt_with_a_wrong_secret_changes_nothing(acme):
     assert done.returncode == LOCKED
     assert (acme.dir / "log/origin").read_text() == origin and not list(acme.dir.glob("log.*"))
     acme.start()
+
+
+# A new root key
+
+
+def second_seal(service):
+    phrase = private_file(service.base / "phrase", "correct horse\n")
+    service.oxvault("seal", "add", "passphrase", "--passphrase-file", phrase,
+                    "--existing-keyfile", service.secret_file)
+    return phrase
+
+
+def seals(service):
+    return [s["kind"] for s in service.oxvault_json("seal", "list")["seals"]]
+
+
+def test_after_a_rekey_a_removed_seal_and_an_old_copy_open_nothing_new(acme):
+    phrase = second_seal(acme)
+    assert "rekey" in acme.oxvault("seal", "remove", 2).stdout
+    acme.stop()
+    save(acme, "before", ["vault.db*"])
+    acme.start()
+    epoch = acme.log_entries()[-1]["epoch"]
+    done = acme.oxvault_json("rekey", *key(acme))
+    assert done == {"generation": 2, "seals": 1, "removed": 0}
+    assert acme.sign_oauth1(EMPLOYEE_URL).status == 200
+    entries = acme.log_entries()
+    made = next(e for e in entries if e["type"] == "vault.rekey")
+    assert made["uid"] == os.getuid() and made["cfg_digest"]
+    assert any(e["type"] == "change.done" and e["cfg"] == made["cfg"] for e in entries)
+    assert entries[-1]["epoch"] > epoch, "its epoch ended"
+    assert not (acme.dir / "rekey.old").exists()
+    acme.restart()
+    assert acme.sign_oauth1(EMPLOYEE_URL).status == 200
+    acme.verify_log()
+    acme.stop()
+    put_back(acme, "before", ["vault.db*"])
+    assert refusal_of(acme).code == VERIFY
+    assert phrase.exists()
+
+
+def test_a_rekey_keeps_the_seals_that_are_given(acme):
+    phrase = second_seal(acme)
+    done = acme.oxvault("rekey", *key(acme), check=False)
+    assert done.returncode == FAILED and "seal 2" in done.stderr, done.stderr
+    assert "--drop-other-seals" in done.stderr and len(seals(acme)) == 2
+    wrong = private_file(acme.base / "wrong", "wrong horse\n")
+    done = acme.oxvault("rekey", *key(acme), "--passphrase-file", wrong, "--drop-other-seals",
+                        check=False)
+    assert done.returncode == LOCKED and len(seals(acme)) == 2
+    acme.oxvault("rekey", *key(acme), "--passphrase-file", phrase)
+    assert len(seals(acme)) == 2
+    acme.restart()
+    acme.oxvault("lock")
+    acme.oxvault("unseal", "--passphrase-file", phrase)
+    acme.oxvault("rekey", "--passphrase-file", phrase, "--drop-other-seals")
+    assert seals(acme) == ["passphrase"]
+    acme.stop()
+    assert refusal_of(acme).code == LOCKED
+
+
+def test_a_backup_before_a_rekey_is_another_vault(acme, copy_of):
+    file = backup(acme)
+    acme.oxvault("rekey", *key(acme))
+    restore(acme, file)
+    copied = copy_of(acme)
+    acme.stop()
+    copied.start()
+    assert copied.sign_oauth1(EMPLOYEE_URL).status == 200
+
+
+@pytest.mark.hooks
+@pytest.mark.parametrize("hook, generation", [
+    ("vault.rekey.kept", 1), ("keeper.before_change_commit", 1), ("keeper.after_change_commit", 2)])
+def test_a_killed_rekey_opens_by_the_old_or_the_new_root_key(make_service, hooks_build, hook,
+                                                            generation):
+    service = make_service(hooks_build)
+    service.init()
+    service.start()
+    service.furnish()
+    service.restart(environment={"OXV_HOOK": f"{hook}:1"})
+    old = service.keeper_pid
+    assert service.oxvault("rekey", *key(service), check=False).returncode != 0
+    wait_until(lambda: service.pids("keeper") not in ([], [old]), 20, "a new keeper")
+    wait_until(lambda: service.oxvault("status", check=False).returncode == 0, 20, "its doors")
+    assert service.sign_oauth1(EMPLOYEE_URL).status == 200
+    assert not (service.dir / "rekey.old").exists()
+    assert service.oxvault_json("rekey", *key(service))["generation"] == generation + 1
+    service.restart()
+    assert service.sign_oauth1(EMPLOYEE_URL).status == 200
+    service.verify_log()

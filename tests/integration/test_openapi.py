@@ -158,6 +158,10 @@ class World:
         key = self.service.secret_file.read_bytes()
         return {"box": self.box(boxes.SEAL_ADD, boxes.seal_add(1, key, secrets.token_bytes(32)))}
 
+    def rekey_box(self):
+        key = self.service.secret_file.read_bytes()
+        return {"box": self.box(boxes.REKEY, boxes.rekey(1, key))}
+
     def begin(self):
         return self.call("beginImport").json
 
@@ -285,6 +289,14 @@ def begin_and_abort(give_back):
     return run
 
 
+def whole_backup(w):
+    begun = w.call("beginBackup").json
+    while True:
+        piece = w.call("nextBackupPiece", f"/v1/admin/backups/{begun['session']}/next")
+        if piece.json["last"]:
+            return piece
+
+
 def disable_and_enable(give_back):
     def run(w):
         off = w.call("disableCaller", "/v1/admin/callers/other/disable")
@@ -383,7 +395,11 @@ GOOD = {
     "challenge": lambda w: w.call("challenge", body={}),
     "unseal": unseal_again,
     "lock": lock_and_unseal,
+    "rotateLogKey": lambda w: w.call("rotateLogKey"),
     "addSeal": ADD_SEAL,
+    "rekey": lambda w: w.call("rekey", body=w.rekey_box()),
+    "beginBackup": lambda w: w.call("beginBackup"),
+    "nextBackupPiece": whole_backup,
     "removeSeal": REMOVE_SEAL,
     "listAllConnections": page_by_page("listAllConnections", "connections"),
     "getAnyConnection": lambda w: w.call("getAnyConnection", "/v1/admin/connections/elsewhere"),
@@ -429,6 +445,8 @@ def body_for(w, operation):
     """A body that is taken, where one is needed."""
     if operation.id == "addConnection":
         return w.connection_box("acme")
+    if operation.id == "rekey":
+        return w.rekey_box()
     if operation.id == "addSeal":
         return w.seal_box()
     if operation.id == "addToken":
@@ -547,7 +565,8 @@ def while_sealed(sealed_service, operation):
 
 
 def body_for_sealed(operation):
-    if operation.id in ("addConnection", "addSeal", "addToken", "loginToken", "moveConnection"):
+    if operation.id in ("addConnection", "addSeal", "addToken", "loginToken", "moveConnection",
+                        "rekey"):
         return {"box": "AAAA", **({"name": "x"} if operation.id == "addConnection" else {})}
     return body_for(None, operation)
 

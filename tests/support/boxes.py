@@ -9,7 +9,7 @@ from support import wire
 from support.credentials import A1
 
 UNSEAL, SEAL_ADD, CONNECTION_ADD, CONNECTION_IMPORT = 1, 2, 3, 4
-TOKEN_ADD, TOKEN_LOGIN, CONNECTION_MOVE = 5, 6, 7
+TOKEN_ADD, TOKEN_LOGIN, CONNECTION_MOVE, REKEY = 5, 6, 7, 8
 NETSUITE, HMAC_SHA256 = 1, 1
 KEYFILE, TOKEN_SEAL = 2, 3
 CHECK_PREFIX = b"\0oxvault kat v1"
@@ -58,6 +58,10 @@ def unseal(seal_id, material, kind=KEYFILE):
 
 def seal_add(existing_id, existing, added):
     return wire.fields((1, existing_id), (2, KEYFILE), (3, KEYFILE), (7, existing), (8, added))
+
+
+def rekey(seal_id, material):
+    return wire.fields((2, [wire.fields((1, 1), (2, seal_id), (3, KEYFILE), (4, material))]))
 
 
 def import_chunk(session, chunk, connections):
