@@ -329,7 +329,7 @@ read_state(const struct oxv_cli *cli, struct oxv_log_file *file, struct oxv_log_
     }
     cfg->state = oxv_log_file_view(file);
     return cfg->state.len > 0 ? OXV_EXIT_DONE
-                              : oxv_cli_fail(cli, OXV_EXIT_USAGE, "the saved state is empty");
+                              : oxv_cli_fail(cli, OXV_EXIT_FAILED, "the saved state is empty");
 }
 
 static enum oxv_exit
@@ -376,14 +376,6 @@ read_wish(const struct oxv_cli *cli, struct wish *wish)
     enum oxv_exit code = read_saved(cli, &wish->saved, &wish->cfg);
 
     return code == OXV_EXIT_DONE ? read_state(cli, &wish->state, &wish->cfg) : code;
-}
-
-static enum oxv_exit
-exit_of(enum oxv_status st)
-{
-    return st == OXV_E_NOT_FOUND ? OXV_EXIT_NOT_FOUND
-           : st == OXV_E_USAGE   ? OXV_EXIT_USAGE
-                                 : OXV_EXIT_FAILED;
 }
 
 static enum oxv_status
@@ -434,7 +426,8 @@ verify(const struct oxv_cli *cli, const char *folder, const char *key_path)
     enum oxv_status st = run(&wish.cfg, folder, &judged, &verdict, &err);
 
     if (st != OXV_OK && st != OXV_E_FORGED) {
-        return oxv_cli_fail(cli, exit_of(st), "%s", err.text);
+        return oxv_cli_fail(cli, st == OXV_E_NOT_FOUND ? OXV_EXIT_NOT_FOUND : OXV_EXIT_FAILED, "%s",
+                            err.text);
     }
     if (cli->json) {
         print_json(&report, &judged);

@@ -12,7 +12,7 @@ _oxvault()
             compopt -o filenames
             return
             ;;
-        --*file | --manifest | --output | -o | --key | --module | --checkpoint | --proof | --entry)
+        --*file | --manifest | --output | -o | --key | --module | --checkpoint | --proof | --entry | --state)
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             compopt -o filenames
             return

@@ -186,7 +186,7 @@ oxv_verify_state_parse(struct oxv_view bytes, const struct oxv_vkey *genesis,
 
     if (!open_state(bytes, hasher, &fields) ||
         oxv_fields_decode(fields, &kept_shape, &kept, NULL) != OXV_OK) {
-        return refuse(err, "is none of `log verify --state`, or is damaged");
+        return refuse(err, "was not saved by log verify, or is damaged");
     }
     write_vkey(genesis, vkey, &wanted);
     if (!oxv_view_equals(kept.vkey, wanted)) {
