@@ -91,6 +91,7 @@ enum oxv_exit oxv_cmd_log_follow(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_prove(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_reconcile(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_report(struct oxv_cli *cli);
+enum oxv_exit oxv_cmd_log_rotate_key(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_show(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_log_verify(struct oxv_cli *cli);
 enum oxv_exit oxv_cmd_rekey(struct oxv_cli *cli);

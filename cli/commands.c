@@ -422,6 +422,11 @@ const struct oxv_command oxv_commands[] = {
     { "log checkpoint", "", 0, 0, "print the newest signed checkpoint of the access log",
       "Keep it where the log's holder cannot reach it: log verify --checkpoint compares.",
       log_checkpoint_options, oxv_cmd_log_checkpoint },
+    { "log rotate-key", "", 0, 0, "end the access log's epoch: its key is wiped, a new one signs",
+      "It also happens by itself: after 300 s with entries, after 65,536 entries, at each unseal "
+      "and\n"
+      "at each change of a seal or grant.",
+      NULL, oxv_cmd_log_rotate_key },
     { "log prove", "[INDEX]", 0, 1, "prove that an entry is in the log, or that it only grew",
       "The proof holds its checkpoint and, of an entry, the entry; check it by log verify --proof.",
       log_prove_options, oxv_cmd_log_prove },

@@ -69,6 +69,7 @@ static const struct oxv_endpoint endpoints[] = {
     POST("challenge", OXV_MSG_CHALLENGE, empty),
     POST("unseal", OXV_MSG_UNSEAL, box),
     POST("lock", OXV_MSG_LOCK, empty),
+    POST("log/rotate-key", OXV_MSG_LOG_ROTATE_KEY, empty),
     BARE("GET", A "seals", ADMIN, OXV_MSG_SEALS),
     POST("seals", OXV_MSG_SEAL_ADD, box),
     DELETE("seals/{id}", OXV_MSG_SEAL_REMOVE, id),

@@ -9,6 +9,9 @@ void oxv_admin_challenge(struct oxv_keeper *k, const struct oxv_request *request
 void oxv_admin_unseal(struct oxv_keeper *k, const struct oxv_request *request);
 void oxv_admin_lock(struct oxv_keeper *k, const struct oxv_request *request);
 
+/* admin_log.c */
+void oxv_admin_log_rotate_key(struct oxv_keeper *k, const struct oxv_request *request);
+
 /* admin_seals.c */
 void oxv_admin_seals(struct oxv_keeper *k, const struct oxv_request *request);
 void oxv_admin_seal_add(struct oxv_keeper *k, const struct oxv_request *request);

@@ -60,6 +60,20 @@ fill_entry(const struct oxv_admin_change *c, struct oxv_entry *entry, uint64_t c
     entry->cfg_digest = oxv_view_text(digest);
 }
 
+/* What opens the vault, and what is allowed, belongs to the epoch's end (design.md 7). */
+static void
+end_epoch_for(struct oxv_log *log, const struct oxv_entry *entries, size_t entry_count)
+{
+    for (size_t i = 0; i < entry_count; i++) {
+        uint64_t type = entries[i].type;
+
+        if (type == OXV_ENTRY_SEAL_ADD || type == OXV_ENTRY_SEAL_REMOVE ||
+            type == OXV_ENTRY_GRANT_ADD || type == OXV_ENTRY_GRANT_REMOVE) {
+            oxv_log_end_epoch(log);
+        }
+    }
+}
+
 /* The log goes first, and is durable. */
 static bool
 log_intent(struct oxv_admin_change *c, struct oxv_entry *entries, size_t entry_count,
@@ -109,6 +123,7 @@ oxv_admin_change_finish(struct oxv_admin_change *c, struct oxv_entry *entries, s
     struct oxv_err err = { 0 };
     uint64_t counter = 0;
 
+    end_epoch_for(c->k->log, entries, entry_count);
     if (!log_intent(c, entries, entry_count, &counter, &err)) {
         if (!oxv_log_is_broken(c->k->log)) {
             end_in_doubt(c, &err);

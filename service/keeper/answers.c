@@ -256,7 +256,8 @@ oxv_answers_release(struct oxv_keeper *k)
     struct oxv_err err = { 0 };
     enum oxv_status st = OXV_OK;
 
-    if (k->log != NULL && (oxv_log_waiting(k->log) > 0 || oxv_log_is_broken(k->log))) {
+    if (k->log != NULL && (oxv_log_waiting(k->log) > 0 || oxv_log_is_broken(k->log) ||
+                           oxv_log_epoch_ends_us(k->log) <= k->now_boot_us)) {
         st = oxv_log_commit(k->log, &err);
         k->counters.commits = oxv_log_commits(k->log);
     }

@@ -44,7 +44,7 @@ oxv_audit_info(struct oxv_keeper *k, const struct oxv_request *request)
     oxv_doc_text(&doc, "vkey", oxv_vault_node(k->vault)->genesis_vkey);
     oxv_doc_integer(&doc, "size", oxv_log_size(k->log));
     oxv_doc_base64(&doc, "root", oxv_view(root, sizeof root));
-    oxv_doc_integer(&doc, "epoch", 0);
+    oxv_doc_integer(&doc, "epoch", oxv_log_epoch(k->log));
     oxv_doc_end(&doc);
     oxv_answer_doc(k, &request->reply, &doc);
 }

@@ -51,6 +51,7 @@ static const struct route routes[] = {
     { OXV_MSG_REKEY, ADMIN, false, &oxv_msg_box_shape, oxv_admin_rekey },
     { OXV_MSG_BACKUP_BEGIN, ADMIN, false, &oxv_msg_empty_shape, oxv_admin_backup_begin },
     { OXV_MSG_BACKUP_NEXT, ADMIN, false, &oxv_msg_session_shape, oxv_admin_backup_next },
+    { OXV_MSG_LOG_ROTATE_KEY, ADMIN, false, &oxv_msg_empty_shape, oxv_admin_log_rotate_key },
     { OXV_MSG_CALLERS, ADMIN, false, &oxv_msg_page_shape, oxv_admin_callers },
     { OXV_MSG_CALLER_ADD, ADMIN, false, &oxv_msg_caller_add_shape, oxv_admin_caller_add },
     { OXV_MSG_CALLER_DISABLE, ADMIN, false, &oxv_msg_name_shape, oxv_admin_caller_disable },

@@ -25,6 +25,7 @@
 #define OXV_PEERS_MAX                 512u /* of one (door, uid) */
 #define OXV_PEERS_UNKNOWN_MAX         32u  /* of all unknown uids of one door together */
 #define OXV_CHANNEL_FULL_MAX_US       5000000u
+#define OXV_CHECKPOINT_EVERY_US       10000000u
 #define OXV_BOOT_ID_BYTES             16u
 #define OXV_EXIT_LOCKED               4 /* exit codes of design 10 */
 #define OXV_EXIT_FORGED               6
@@ -112,7 +113,8 @@ struct oxv_keeper {
     uint64_t clock_steps;
     uint64_t now_us; /* wall clock at the turn's start */
     uint64_t now_boot_us;
-    uint64_t gives_way_from_us; /* boot-time clock, see loop.c */
+    uint64_t checkpoint_saved_us; /* boot clock: when log/checkpoint was last written */
+    uint64_t gives_way_from_us;   /* boot-time clock, see loop.c */
 };
 
 static inline bool

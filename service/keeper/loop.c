@@ -171,6 +171,7 @@ end_turn(struct oxv_keeper *k)
     oxv_import_tick(k);
     oxv_admin_backup_tick(k);
     oxv_answers_release(k);
+    oxv_state_checkpoint_tick(k);
     oxv_audit_tick(k);
     oxv_frontends_flush(k);
     rotate_frontends(k);

@@ -102,6 +102,7 @@ open_log(struct oxv_keeper *k, const struct oxv_entry *unseal, struct oxv_err *e
     if (st != OXV_OK) {
         return advise_adopt(st, err);
     }
+    oxv_vault_wipe_log_wrap_key(k->vault);
     st = oxv_vault_compare_log(k->vault, &opened, &agreement, err);
     if (st != OXV_OK) {
         return st;
@@ -111,6 +112,10 @@ open_log(struct oxv_keeper *k, const struct oxv_entry *unseal, struct oxv_err *e
     if (st == OXV_OK && log_service_entries(k, &opened, agreement, unseal) != OXV_OK) {
         st = oxv_fail(err, OXV_E_IO, "the start cannot be logged");
     }
+    if (st == OXV_OK && oxv_log_name_key(k->log) != OXV_OK) {
+        st = oxv_fail(err, OXV_E_IO, "the log key cannot be named");
+    }
+    oxv_log_end_epoch(k->log); /* an unseal ends it */
     st = st != OXV_OK ? st : oxv_log_commit(k->log, err);
     if (st == OXV_OK && taken > 0) {
         st = oxv_log_pending_clear(k->dir_fd, err);
@@ -160,6 +165,26 @@ oxv_state_unseal(struct oxv_keeper *k, const struct oxv_seal_input *input, uint6
     return OXV_OK;
 }
 
+/* For whoever reads the folder; the log is none the worse without it. */
+static void
+save_checkpoint(struct oxv_keeper *k)
+{
+    struct oxv_err err = { 0 };
+
+    if (k->log != NULL && oxv_log_save_checkpoint(k->log, &err) != OXV_OK) {
+        (void)fprintf(stderr, "oxvault-keeper: %s\n", err.text);
+    }
+    k->checkpoint_saved_us = oxv_clock_boot_us();
+}
+
+void
+oxv_state_checkpoint_tick(struct oxv_keeper *k)
+{
+    if (k->log != NULL && k->now_boot_us >= k->checkpoint_saved_us + OXV_CHECKPOINT_EVERY_US) {
+        save_checkpoint(k);
+    }
+}
+
 void
 oxv_state_lock(struct oxv_keeper *k)
 {
@@ -176,6 +201,7 @@ oxv_state_lock(struct oxv_keeper *k)
         (void)fprintf(stderr, "oxvault-keeper: the last entries are not in the log: %s\n",
                       err.text);
     }
+    save_checkpoint(k);
     oxv_log_freep(&k->log);
     if (k->vault != NULL) {
         oxv_vault_lock(k->vault);

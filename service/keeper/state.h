@@ -23,6 +23,9 @@ OXV_MUST_USE enum oxv_status oxv_state_unseal(struct oxv_keeper *k,
 void oxv_state_note_failure(struct oxv_keeper *k, const struct oxv_entry *entry,
                             enum oxv_status status);
 
+/* Writes log/checkpoint every 10 s where the log has grown. Call once a turn. */
+void oxv_state_checkpoint_tick(struct oxv_keeper *k);
+
 /* Commits what is logged, wipes every key. */
 void oxv_state_lock(struct oxv_keeper *k);
 

@@ -62,6 +62,7 @@ enum oxv_message_type {
     OXV_MSG_BACKUP_BEGIN,            /* -> DOC with `session` */
     OXV_MSG_BACKUP_NEXT,             /* struct oxv_msg_session -> DOC with the next piece */
     OXV_MSG_REKEY,                   /* struct oxv_msg_box */
+    OXV_MSG_LOG_ROTATE_KEY,          /* -> DOC */
 
     /* frontend to keeper, audit door */
     OXV_MSG_LOG_INFO = 80,  /* -> DOC */
