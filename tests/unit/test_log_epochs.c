@@ -115,6 +115,42 @@ log_epoch_must_be_the_last_entry_and_name_a_new_key_of_this_log(void **state)
     must_find(h, "bad_epoch", 1);
 }
 
+/* Entry 1 of a log names this log key, in an entry of this type. */
+static void
+begin_with_log_key(struct hand *h, const char *log_key, uint64_t type)
+{
+    struct oxv_entry entry = sign_entry();
+
+    entry.type = type;
+    entry.log_key = oxv_view_text(log_key);
+    h->len = 0;
+    h->tree = (struct oxv_tree){ 0 };
+    begin_hand(h);
+    add_entry(h, &entry, 0);
+    add_commit(h, 0, 0);
+}
+
+static void
+log_key_must_name_a_key_of_this_log_that_is_no_epochs(void **state)
+{
+    struct hand *h = *state;
+    struct findings found;
+    char key[OXV_LOG_VKEY_MAX_BYTES];
+    static const char other[] =
+        "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    const char *const wrong[] = { other, h->vkey, "nokey", "" };
+
+    write_vkey(h, 1, key);
+    begin_with_log_key(h, key, OXV_ENTRY_LOG_KEY);
+    assert_int_equal(verify_hand(h, &found), OXV_OK);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        begin_with_log_key(h, wrong[i], OXV_ENTRY_LOG_KEY);
+        must_find(h, "bad_log_key", 1);
+    }
+    begin_with_log_key(h, key, OXV_ENTRY_SIGN);
+    must_find(h, "bad_log_key", 1);
+}
+
 int
 main(void)
 {
@@ -123,6 +159,7 @@ main(void)
         TEST(the_chain_of_keys_is_followed),
         TEST(an_old_key_signs_nothing_after_its_epoch),
         TEST(log_epoch_must_be_the_last_entry_and_name_a_new_key_of_this_log),
+        TEST(log_key_must_name_a_key_of_this_log_that_is_no_epochs),
     };
 
     if (oxv_secret_setup(OXV_SECRET_MEMORY_SODIUM, true, NULL) != OXV_OK) {
