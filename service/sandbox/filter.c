@@ -94,8 +94,9 @@ static const struct rule keeper_rules[] = {
     /* who the peer is */
     ASKS_SOCKET(SO_PEERCRED), ASKS_SOCKET(SO_PEERGROUPS),
     /* the locks of the vault and of SQLite */
-    IS(fcntl, 1, F_SETLK), IS(fcntl, 1, F_GETLK), IS(fcntl, 1, F_OFD_SETLK), IS(fcntl, 1, F_GETFD),
-    IS(fcntl, 1, F_SETFD), IS(fcntl, 1, F_DUPFD_CLOEXEC),
+    IS(fcntl, 1, F_SETLK), IS(fcntl, 1, F_GETLK), IS(fcntl, 1, F_OFD_SETLK),
+    IS(fcntl, 1, F_OFD_GETLK), IS(fcntl, 1, F_GETFD), IS(fcntl, 1, F_SETFD),
+    IS(fcntl, 1, F_DUPFD_CLOEXEC),
     /* a passphrase typed at the terminal */
     IS(ioctl, 1, TCGETS), IS(ioctl, 1, TCSETSF),
     /* pthread_once() wakes whoever waits; with one thread nobody does */
