@@ -57,6 +57,14 @@ oxv_view_find(struct oxv_view whole, uint8_t byte)
     return place == NULL ? whole.len : (size_t)(place - whole.data);
 }
 
+size_t
+oxv_view_find_last(struct oxv_view whole, uint8_t byte)
+{
+    const uint8_t *place = whole.len == 0 ? NULL : memrchr(whole.data, byte, whole.len);
+
+    return place == NULL ? whole.len : (size_t)(place - whole.data);
+}
+
 bool
 oxv_read_view(struct oxv_reader *r, size_t len, struct oxv_view *out)
 {

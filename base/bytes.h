@@ -42,6 +42,8 @@ struct oxv_view oxv_view_from(struct oxv_view whole, size_t from);
 struct oxv_view oxv_view_slice(struct oxv_view whole, size_t from, size_t len);
 /* The offset of the first such byte, or whole.len. */
 size_t oxv_view_find(struct oxv_view whole, uint8_t byte);
+/* The offset of the last such byte, or whole.len. */
+size_t oxv_view_find_last(struct oxv_view whole, uint8_t byte);
 
 struct oxv_reader {
     struct oxv_view left;

@@ -34,6 +34,10 @@ views_are_cut_within_their_bounds(void **state)
     assert_int_equal(oxv_view_find(v, 'c'), 2);
     assert_int_equal(oxv_view_find(v, 'z'), 6);
     assert_int_equal(oxv_view_find(oxv_view(NULL, 0), 'z'), 0);
+    assert_int_equal(oxv_view_find_last(oxv_view_text("abca"), 'a'), 3);
+    assert_int_equal(oxv_view_find_last(v, 'a'), 0);
+    assert_int_equal(oxv_view_find_last(v, 'z'), 6);
+    assert_int_equal(oxv_view_find_last(oxv_view(NULL, 0), 'z'), 0);
 }
 
 static void
