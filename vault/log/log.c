@@ -23,6 +23,7 @@ oxv_log_free(struct oxv_log *log)
         return;
     }
     oxv_epoch_done(log);
+    oxv_wanted_free(log->wanted);
     oxv_hasher_free(log->hasher);
     free(log->buffer);
     oxv_tail_done(&log->tail, !log->broken);
@@ -263,6 +264,9 @@ oxv_log_commit(struct oxv_log *log, struct oxv_err *err)
     }
     if (write_group(log, err) != OXV_OK) {
         return oxv_log_break(log);
+    }
+    if (log->wanted != NULL) {
+        oxv_wanted_take_group(log);
     }
     log->tree = log->next_tree;
     log->buffer_len = 0;

@@ -16,6 +16,7 @@
 #define OXV_LOG_VKEY_MAX_BYTES       200u /* "name+hash+key" and its NUL */
 #define OXV_LOG_WRAP_KEY_BYTES       32u
 #define OXV_LOG_CHECKPOINT_MAX_BYTES 768u
+#define OXV_LOG_PROOF_MAX_BYTES      26624u /* as oxv_log_write_proof() writes it */
 
 struct oxv_log;
 
@@ -135,6 +136,26 @@ void oxv_log_root(const struct oxv_log *log, uint8_t root[32]);
  * epoch's key: a C2SP signed note of at most OXV_LOG_CHECKPOINT_MAX_BYTES.
  */
 void oxv_log_checkpoint(const struct oxv_log *log, struct oxv_writer *w);
+/*
+ * Asks for a proof of the entry that was appended last and still waits. *max_bytes is a length that
+ * the proof will not exceed. Until oxv_log_forget_proofs() each commit then costs the hash of its
+ * entries once more.
+ *   OXV_E_USAGE   no entry waits
+ *   OXV_E_MEMORY, OXV_E_IO (the log is broken)  there will be none
+ */
+OXV_MUST_USE enum oxv_status oxv_log_want_proof(struct oxv_log *log, size_t *max_bytes);
+/*
+ * Once it is committed: appends the proof that entry `index` is in the log, a C2SP tlog-proof with
+ * the entry's line as `extra` and the head's checkpoint (proof_file.h).
+ *   OXV_E_NOT_FOUND  it was not asked for, or is not committed
+ *   OXV_E_MEMORY     there was no memory for the hashes
+ *   OXV_E_IO         the log is broken
+ *   OXV_E_LIMIT      it does not fit the writer
+ */
+OXV_MUST_USE enum oxv_status oxv_log_write_proof(struct oxv_log *log, uint64_t index,
+                                                 struct oxv_writer *w);
+/* Ends what oxv_log_want_proof() began. */
+void oxv_log_forget_proofs(struct oxv_log *log);
 /*
  * Replaces log/checkpoint by the head's, where the log has grown since it was written last. Not
  * synced: it is made from the segments at will.
