@@ -64,6 +64,7 @@ view_follows(const struct oxv_field *field, struct oxv_view value)
         return list_is_well_formed(value, true);
     case OXV_FIELD_BYTES:
     case OXV_FIELD_U64:
+    case OXV_FIELD_FLAG:
         break;
     }
     return true;
@@ -106,7 +107,7 @@ void
 oxv_fields_encode(struct oxv_writer *w, const struct oxv_shape *shape, const void *in)
 {
     for (size_t i = 0; i < shape->count; i++) {
-        if (shape->fields[i].type == OXV_FIELD_U64) {
+        if (oxv_field_is_u64(&shape->fields[i])) {
             encode_u64(w, &shape->fields[i], in);
         } else {
             encode_view(w, &shape->fields[i], in);
@@ -117,7 +118,7 @@ oxv_fields_encode(struct oxv_writer *w, const struct oxv_shape *shape, const voi
 static bool
 decode_value(const struct oxv_field *field, struct oxv_view bytes, void *out)
 {
-    if (field->type != OXV_FIELD_U64) {
+    if (!oxv_field_is_u64(field)) {
         if (!view_follows(field, bytes) || (bytes.len == 0 && !field->required)) {
             return false;
         }

@@ -4,6 +4,7 @@
  * A struct is described by a table, its shape. Encoded form: for each field, in ascending order of
  * its tag: u8 tag, u32 length, that many bytes.
  *   U64   8 bytes, big-endian
+ *   FLAG  a U64, 1 where it is set; in JSON a boolean
  *   TEXT  well-formed UTF-8 without C0 controls and DEL
  *   STRING well-formed UTF-8 without NUL: what a JSON string can hold
  *   BYTES any bytes
@@ -28,6 +29,7 @@ enum oxv_field_type {
     OXV_FIELD_STRING, /* struct oxv_view */
     OXV_FIELD_PAIRS,  /* struct oxv_view, as LIST */
     OXV_FIELD_LIST,   /* struct oxv_view over the encoded items, to be read by oxv_list_next() */
+    OXV_FIELD_FLAG,   /* uint64_t, 0 or 1 */
 };
 
 struct oxv_field {
@@ -70,6 +72,13 @@ void oxv_fields_encode(struct oxv_writer *w, const struct oxv_shape *shape, cons
  */
 OXV_MUST_USE enum oxv_status oxv_fields_decode(struct oxv_view bytes, const struct oxv_shape *shape,
                                                void *out, struct oxv_err *err);
+
+/* Is the member a uint64_t? Else it is a struct oxv_view. */
+static inline bool
+oxv_field_is_u64(const struct oxv_field *field)
+{
+    return field->type == OXV_FIELD_U64 || field->type == OXV_FIELD_FLAG;
+}
 
 /* The member of *in as the shape says; for code that walks a shape. */
 uint64_t oxv_field_u64(const struct oxv_field *field, const void *in);

@@ -166,6 +166,9 @@ set_from_json(const struct oxv_mapping *m, const struct oxv_field *field, const 
     case OXV_FIELD_U64:
         return cJSON_IsNumber(value) ? set_u64(m, field, (uint64_t)value->valuedouble, err)
                                      : refuse(field, err, "must be an integer");
+    case OXV_FIELD_FLAG:
+        return cJSON_IsBool(value) ? set_u64(m, field, cJSON_IsTrue(value) ? 1 : 0, err)
+                                   : refuse(field, err, "must be true or false");
     case OXV_FIELD_TEXT:
     case OXV_FIELD_STRING:
         return cJSON_IsString(value) ? set_view(m, field, oxv_view_text(value->valuestring), err)
@@ -252,6 +255,7 @@ oxv_map_text(struct oxv_mapping *m, struct oxv_view name, struct oxv_view value,
     case OXV_FIELD_BYTES:
     case OXV_FIELD_LIST:
     case OXV_FIELD_PAIRS:
+    case OXV_FIELD_FLAG:
         break;
     }
     oxv_bug("no such field comes from a URL");
@@ -260,8 +264,8 @@ oxv_map_text(struct oxv_mapping *m, struct oxv_view name, struct oxv_view value,
 static bool
 is_empty(const struct oxv_field *field, const void *in)
 {
-    return field->type == OXV_FIELD_U64 ? oxv_field_u64(field, in) == 0
-                                        : oxv_field_view(field, in).len == 0;
+    return oxv_field_is_u64(field) ? oxv_field_u64(field, in) == 0
+                                   : oxv_field_view(field, in).len == 0;
 }
 
 enum oxv_status

@@ -2,7 +2,7 @@
  * json_map: fills a message by its shape from a JSON object, or from texts of a URL. The shape's
  * member names are the names in JSON; what it does not have is refused.
  *
- *   U64 integer; TEXT, STRING string; BYTES base64 string; LIST array of strings;
+ *   U64 integer; FLAG boolean; TEXT, STRING string; BYTES base64 string; LIST array of strings;
  *   PAIRS object with string values, or array of [name, value]
  *
  * An empty text or list is the same as none.

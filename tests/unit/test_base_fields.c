@@ -219,10 +219,45 @@ a_shape_is_walked_by_its_fields(void **state)
     assert_string_equal(sample_fields[3].name, "bytes");
 }
 
+static void
+a_flag_is_a_number_that_is_1_or_not_there(void **state)
+{
+    static const struct oxv_field fields[] = {
+        OXV_FIELD(struct sample, optional, 2, OXV_FIELD_FLAG, false, 1, 1),
+        OXV_FIELD(struct sample, text, 7, OXV_FIELD_TEXT, false, 1, 8),
+    };
+    static const struct oxv_shape with_flag = OXV_SHAPE(struct sample, "flag", fields);
+    static const uint8_t set[] = { 2, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1 };
+    uint8_t bytes[sizeof set];
+    uint8_t out[32];
+
+    (void)state;
+    assert_true(oxv_field_is_u64(&fields[0]));
+    assert_false(oxv_field_is_u64(&fields[1]));
+    for (uint64_t value = 0; value < 3; value++) {
+        struct sample s = { .optional = value };
+        struct oxv_writer w = oxv_writer(out, sizeof out);
+
+        oxv_fields_encode(&w, &with_flag, &s);
+        assert_int_equal(w.failed, value == 2);
+        if (value < 2) {
+            assert_int_equal(w.len, value == 1 ? sizeof set : 0);
+            assert_memory_equal(out, set, w.len);
+        }
+        memcpy(bytes, set, sizeof set);
+        bytes[sizeof set - 1] = (uint8_t)value;
+        s.optional = 77;
+        assert_int_equal(oxv_fields_decode(oxv_view(bytes, sizeof bytes), &with_flag, &s, NULL),
+                         value == 1 ? OXV_OK : OXV_E_FORMAT);
+        assert_int_equal(s.optional, value == 1 ? 1 : 77);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_flag_is_a_number_that_is_1_or_not_there),
         cmocka_unit_test(the_least_struct_has_its_required_fields_alone),
         cmocka_unit_test(a_full_struct_comes_back),
         cmocka_unit_test(values_out_of_bounds_are_not_encoded),

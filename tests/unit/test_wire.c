@@ -158,7 +158,7 @@ every_shape_ascends_in_tags_and_stays_within_its_struct(void **state)
     for (size_t i = 0; i < SHAPE_COUNT; i++) {
         for (size_t j = 0; j < shapes[i]->count; j++) {
             const struct oxv_field *field = &shapes[i]->fields[j];
-            size_t size = field->type == OXV_FIELD_U64 ? sizeof(uint64_t) : sizeof(struct oxv_view);
+            size_t size = oxv_field_is_u64(field) ? sizeof(uint64_t) : sizeof(struct oxv_view);
 
             assert_true(field->tag > (j == 0 ? 0 : shapes[i]->fields[j - 1].tag));
             assert_true(field->offset + size <= shapes[i]->struct_size);
@@ -180,7 +180,7 @@ fill(const struct oxv_shape *shape, void *out, bool required_only)
         if (required_only && !field->required) {
             continue;
         }
-        if (field->type == OXV_FIELD_U64) {
+        if (oxv_field_is_u64(field)) {
             oxv_field_set_u64(field, out, field->max);
         } else {
             oxv_field_set_view(field, out,
@@ -205,7 +205,7 @@ assert_round_trip(const struct oxv_shape *shape, bool required_only)
     for (size_t i = 0; i < shape->count; i++) {
         const struct oxv_field *field = &shape->fields[i];
 
-        if (field->type == OXV_FIELD_U64) {
+        if (oxv_field_is_u64(field)) {
             assert_int_equal(oxv_field_u64(field, in), oxv_field_u64(field, out));
         } else {
             assert_true(oxv_view_equals(oxv_field_view(field, in), oxv_field_view(field, out)));
