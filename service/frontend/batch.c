@@ -27,33 +27,52 @@ struct oxv_batch {
     size_t next_index;
     size_t count;
     size_t answered;
+    bool wants_proofs; /* of each item that does not say otherwise */
     struct oxv_buffer text;
     struct answer answers[]; /* count */
 };
 
-static cJSON *
-find_requests(cJSON *object, struct oxv_err *err)
+/* What stands beside the requests: `proof`. */
+static enum oxv_status
+read_members(const cJSON *object, bool *wants_proofs, struct oxv_err *err)
 {
-    cJSON *member;
+    const cJSON *member;
 
     cJSON_ArrayForEach(member, object)
     {
-        if (strcmp(member->string, "requests") != 0) {
-            (void)oxv_fail(err, OXV_E_FORMAT, "%.64s: is not known here", member->string);
-            return NULL;
+        bool is_proof = strcmp(member->string, "proof") == 0;
+
+        if (is_proof && !cJSON_IsBool(member)) {
+            return oxv_fail(err, OXV_E_FORMAT, "proof: must be true or false");
         }
+        if (!is_proof && strcmp(member->string, "requests") != 0) {
+            return oxv_fail(err, OXV_E_FORMAT, "%.64s: is not known here", member->string);
+        }
+        *wants_proofs = *wants_proofs || cJSON_IsTrue(member);
     }
-    if (object->child == NULL || !cJSON_IsArray(object->child)) {
+    return OXV_OK;
+}
+
+static cJSON *
+find_requests(const cJSON *object, bool *wants_proofs, struct oxv_err *err)
+{
+    cJSON *requests = cJSON_GetObjectItemCaseSensitive(object, "requests");
+
+    if (read_members(object, wants_proofs, err) != OXV_OK) {
+        return NULL;
+    }
+    if (!cJSON_IsArray(requests)) {
         (void)oxv_fail(err, OXV_E_FORMAT, "requests: must be an array of objects");
         return NULL;
     }
-    return object->child;
+    return requests;
 }
 
 enum oxv_status
 oxv_batch_begin(struct oxv_peer *p, cJSON *object, struct oxv_err *err)
 {
-    cJSON *requests = find_requests(object, err);
+    bool wants_proofs = false;
+    cJSON *requests = find_requests(object, &wants_proofs, err);
 
     if (requests == NULL) {
         cJSON_Delete(object);
@@ -76,6 +95,7 @@ oxv_batch_begin(struct oxv_peer *p, cJSON *object, struct oxv_err *err)
     batch->object = object;
     batch->next = requests->child;
     batch->count = count;
+    batch->wants_proofs = wants_proofs;
     p->batch = batch;
     p->holds_batch = true;
     p->frontend->batch_count++;
@@ -165,8 +185,10 @@ find_kind(const cJSON *item, struct oxv_err *err)
 }
 
 static enum oxv_status
-map_item(struct oxv_frontend *f, const cJSON *item, struct oxv_msg_sign *out, struct oxv_err *err)
+map_item(struct oxv_frontend *f, const struct oxv_batch *batch, struct oxv_msg_sign *out,
+         struct oxv_err *err)
 {
+    const cJSON *item = batch->next;
     const struct oxv_endpoint *endpoint = find_kind(item, err);
 
     if (endpoint == NULL) {
@@ -178,6 +200,9 @@ map_item(struct oxv_frontend *f, const cJSON *item, struct oxv_msg_sign *out, st
     m.ignores = "kind";
     enum oxv_status st = oxv_map_object(&m, item, err);
 
+    if (batch->wants_proofs && (m.filled & oxv_map_bit(m.shape, "proof")) == 0) {
+        out->proof = 1;
+    }
     return st == OXV_OK ? oxv_map_finish(&m, err) : st;
 }
 
@@ -194,7 +219,7 @@ put_item(struct oxv_peer *p, struct oxv_call *call, struct oxv_err *err)
 {
     struct oxv_frontend *f = p->frontend;
     struct oxv_msg_sign message = { 0 };
-    enum oxv_status st = map_item(f, p->batch->next, &message, err);
+    enum oxv_status st = map_item(f, p->batch, &message, err);
 
     if (st != OXV_OK) {
         return st;

@@ -12,10 +12,10 @@
 #define SIGN_PREFIX           "/v1/sign/"
 #define A                     "/v1/admin/"
 
-static const char *const oauth1_takes[] = { "connection", "method", "url", "form", NULL };
+static const char *const oauth1_takes[] = { "connection", "method", "url", "form", "proof", NULL };
 static const char *const oauth1_needs[] = { "method", "url", NULL };
-static const char *const passport_takes[] = { "connection", "version", NULL };
-static const char *const password_takes[] = { "connection", NULL };
+static const char *const passport_takes[] = { "connection", "version", "proof", NULL };
+static const char *const password_takes[] = { "connection", "proof", NULL };
 
 /* A request without members, with members from the query, or from a body. */
 #define BARE(method_, path_, doors_, message_)                                                     \

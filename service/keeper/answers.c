@@ -11,10 +11,15 @@
 #define ANSWERS_MAX   (2u * OXV_TURN_REQUESTS_MAX)
 #define DOC_MAX_BYTES 61440u
 
+/* A text member `proof` with its head, and the ends of two objects. */
+#define PROOF_EXTRA_BYTES 32u
+
 struct answer {
     struct oxv_reply to;
     uint8_t type;
     bool unlogged;
+    size_t proof_max; /* room behind it for the proof of entry proof_index; 0: none is wanted */
+    uint64_t proof_index;
     int fd; /* to go with it; -1: none */
     size_t offset;
     size_t len;
@@ -81,6 +86,27 @@ oxv_answer_doc(struct oxv_keeper *k, const struct oxv_reply *to, const struct ox
         return;
     }
     queue(k, to, OXV_MSG_DOC, written.len);
+}
+
+void
+oxv_answer_with_proof(struct oxv_keeper *k, const struct oxv_reply *to,
+                      const struct oxv_writer *doc, uint64_t index, size_t max_bytes)
+{
+    struct oxv_answers *a = k->answers;
+    size_t room = max_bytes + PROOF_EXTRA_BYTES;
+    size_t count = a->count;
+
+    if (doc->failed || doc->len + room > OXV_WIRE_PAYLOAD_MAX_BYTES ||
+        doc->len + room > sizeof a->arena - a->used) {
+        oxv_answer_problem(k, to, "internal", "the answer with its proof is too long");
+        return;
+    }
+    queue(k, to, OXV_MSG_DOC, doc->len);
+    if (a->count > count) {
+        a->items[count].proof_max = room;
+        a->items[count].proof_index = index;
+        a->used += room;
+    }
 }
 
 void
@@ -220,6 +246,52 @@ send_one(struct oxv_keeper *k, struct answer *answer)
     }
 }
 
+/* Into the room behind the document. Where it cannot be made, a problem is answered instead. */
+static void
+add_proof(struct oxv_keeper *k, struct answer *answer)
+{
+    uint8_t proof[OXV_LOG_PROOF_MAX_BYTES];
+    struct oxv_writer text = oxv_writer(proof, sizeof proof);
+    struct oxv_writer w =
+        oxv_writer(k->answers->arena + answer->offset, answer->len + answer->proof_max);
+    enum oxv_status st = oxv_log_write_proof(k->log, answer->proof_index, &text);
+
+    if (st == OXV_OK) {
+        w.len = answer->len;
+        oxv_doc_text(&w, "proof", oxv_view(proof, text.len));
+        oxv_doc_end(&w);
+        oxv_doc_end(&w);
+    } else {
+        struct oxv_msg_problem problem = {
+            .code = oxv_view_text("internal"),
+            .detail = oxv_view_text("the signature is in the log, but there was no memory for its "
+                                    "proof: ask again"),
+        };
+
+        oxv_wipe(w.data, answer->len);
+        oxv_fields_encode(&w, &oxv_msg_problem_shape, &problem);
+        answer->type = OXV_MSG_PROBLEM;
+    }
+    if (w.failed) {
+        oxv_bug("no room was kept for the proof");
+    }
+    answer->len = w.len;
+}
+
+/* Once the turn's entries are committed. */
+static void
+send_all(struct oxv_keeper *k)
+{
+    struct oxv_answers *a = k->answers;
+
+    for (size_t i = 0; i < a->count; i++) {
+        if (a->items[i].proof_max > 0 && is_current(&a->items[i].to)) {
+            add_proof(k, &a->items[i]);
+        }
+        send_one(k, &a->items[i]);
+    }
+}
+
 static void
 send_failures(struct oxv_keeper *k)
 {
@@ -268,9 +340,10 @@ oxv_answers_release(struct oxv_keeper *k)
     if (st != OXV_OK || k->entry_is_lost) {
         send_failures(k);
     } else {
-        for (size_t i = 0; i < a->count; i++) {
-            send_one(k, &a->items[i]);
-        }
+        send_all(k);
+    }
+    if (k->log != NULL) {
+        oxv_log_forget_proofs(k->log);
     }
     k->entry_is_lost = false;
     a->count = 0;

@@ -21,6 +21,13 @@ void oxv_answers_free(struct oxv_answers *answers);
 struct oxv_writer oxv_answer_begin(struct oxv_keeper *k);
 /* Queues the document. One that did not fit becomes `internal`. */
 void oxv_answer_doc(struct oxv_keeper *k, const struct oxv_reply *to, const struct oxv_writer *doc);
+/*
+ * The same for a signature whose entry oxv_log_want_proof() was called for: its document ends
+ * within `log`, an object of the top one, where the text `proof` follows once the entry is
+ * committed; both are then ended. `max_bytes` is the proof's, as that call said.
+ */
+void oxv_answer_with_proof(struct oxv_keeper *k, const struct oxv_reply *to,
+                           const struct oxv_writer *doc, uint64_t index, size_t max_bytes);
 /* The same for what needs no log entry: it is sent even where the log is broken. */
 void oxv_answer_unlogged(struct oxv_keeper *k, const struct oxv_reply *to,
                          const struct oxv_writer *doc);

@@ -279,6 +279,7 @@ oxv_sign_request(struct oxv_keeper *k, const struct oxv_request *request)
         return;
     }
     job->kind = sign->kind;
+    job->wants_proof = sign->proof != 0;
     job->url.host_len = 0;
     if (oxv_text_copy(sign->version.len > 0 ? sign->version
                                             : oxv_view_text(OXV_TOKEN_PASSPORT_VERSION),
@@ -361,13 +362,13 @@ log_signature(struct oxv_keeper *k, const struct oxv_sign_job *job, const struct
     return oxv_event(k, &entry, index);
 }
 
+/* Not ended: a proof may follow. */
 static void
-write_log_place(struct oxv_keeper *k, struct oxv_writer *doc, uint64_t index)
+begin_log_place(struct oxv_keeper *k, struct oxv_writer *doc, uint64_t index)
 {
     oxv_doc_object(doc, "log");
     oxv_doc_cstring(doc, "origin", oxv_log_origin(k->log));
     oxv_doc_integer(doc, "index", index);
-    oxv_doc_end(doc);
 }
 
 static void
@@ -448,12 +449,17 @@ answer_signature(struct oxv_keeper *k, const struct oxv_reply *to, const struct 
                  const struct decided *decided, struct oxv_view signature)
 {
     uint64_t index = 0;
+    size_t proof_max = 0;
     enum oxv_status st = log_signature(k, job, decided, signature, &index);
 
+    if (st == OXV_OK && job->wants_proof) {
+        st = oxv_log_want_proof(k->log, &proof_max);
+    }
     if (st != OXV_OK) {
         k->counters.failed++;
         oxv_answer_problem(k, to, oxv_log_is_broken(k->log) ? "log_unavailable" : "internal",
-                           "the signature could not be logged, so it is not given out");
+                           "the signature could not be logged, or not proved, so it is not given "
+                           "out");
         return;
     }
     struct oxv_writer doc = oxv_answer_begin(k);
@@ -466,9 +472,14 @@ answer_signature(struct oxv_keeper *k, const struct oxv_reply *to, const struct 
     } else {
         write_connect(&doc, job, decided->connection, signature);
     }
-    write_log_place(k, &doc, index);
-    oxv_doc_end(&doc);
+    begin_log_place(k, &doc, index);
     k->counters.signatures++;
+    if (job->wants_proof) {
+        oxv_answer_with_proof(k, to, &doc, index, proof_max);
+        return;
+    }
+    oxv_doc_end(&doc);
+    oxv_doc_end(&doc);
     oxv_answer_doc(k, to, &doc);
 }
 

@@ -42,6 +42,7 @@ struct oxv_sign_job {
     uint64_t connection_id, connection_version;
     uint64_t grant_id, grant_version;
     uint64_t kind;
+    bool wants_proof;
     uint64_t timestamp; /* seconds */
     uint8_t nonce[OXV_NONCE_BYTES];
     struct oxv_method method;

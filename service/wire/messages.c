@@ -11,6 +11,7 @@
 
 #define U64(T, m, tag, max_)          OXV_FIELD(struct T, m, tag, OXV_FIELD_U64, false, 1, max_)
 #define U64_REQUIRED(T, m, tag, max_) OXV_FIELD(struct T, m, tag, OXV_FIELD_U64, true, 0, max_)
+#define FLAG(T, m, tag)               OXV_FIELD(struct T, m, tag, OXV_FIELD_FLAG, false, 1, FLAG_MAX)
 #define TEXT(T, m, tag, max_)         OXV_FIELD(struct T, m, tag, OXV_FIELD_TEXT, false, 1, max_)
 #define STRING(T, m, tag, max_)       OXV_FIELD(struct T, m, tag, OXV_FIELD_STRING, false, 1, max_)
 #define STRING_REQUIRED(T, m, tag, max_)                                                           \
@@ -35,6 +36,7 @@ static const struct oxv_field sign_fields[] = {
     STRING(oxv_msg_sign, url, 4, OXV_URL_TEXT_MAX_BYTES),
     PAIRS(oxv_msg_sign, form, 5, OXV_WIRE_PAYLOAD_MAX_BYTES),
     STRING(oxv_msg_sign, version, 6, NAME_MAX_BYTES),
+    FLAG(oxv_msg_sign, proof, 7),
 };
 SHAPE(sign);
 

@@ -132,6 +132,7 @@ struct oxv_msg_sign {
     struct oxv_view url;
     struct oxv_view form;    /* pairs */
     struct oxv_view version; /* token-passport: "2025_2" */
+    uint64_t proof;          /* 1: the answer's `log` has the proof of the entry */
 };
 struct oxv_msg_page {
     uint64_t after; /* an id */

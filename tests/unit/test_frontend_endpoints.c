@@ -247,6 +247,33 @@ each_kind_takes_its_own_members(void **state)
 }
 
 static void
+each_kind_takes_the_flag_for_a_proof(void **state)
+{
+    static const char *const kinds[] = { "oauth1", "token-passport", "connect-password" };
+    static const char *const others[] = { "1", "0", "\"true\"", "null", "[]", "{}" };
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct oxv_msg_sign out = { .method = oxv_view_text("GET"), .url = oxv_view_text("u") };
+        struct oxv_err err;
+
+        assert_int_equal(map(kinds[i], "{\"connection\":\"c\",\"proof\":true}", &out, &err),
+                         OXV_OK);
+        assert_int_equal(out.proof, 1);
+        assert_int_equal(map(kinds[i], "{\"connection\":\"c\",\"proof\":false}", &out, &err),
+                         OXV_OK);
+        assert_int_equal(out.proof, 0);
+        for (size_t j = 0; j < sizeof others / sizeof others[0]; j++) {
+            char json[64];
+
+            (void)snprintf(json, sizeof json, "{\"connection\":\"c\",\"proof\":%s}", others[j]);
+            assert_int_equal(map(kinds[i], json, &out, &err), OXV_E_FORMAT);
+            assert_string_equal(err.text, "proof: must be true or false");
+        }
+    }
+}
+
+static void
 health_is_known_at_a_sealed_door(void **state)
 {
     (void)state;
@@ -333,6 +360,7 @@ main(void)
         cmocka_unit_test(every_endpoint_is_written_in_the_openapi_document),
         cmocka_unit_test(kinds_of_signature_are_those_of_the_vault),
         cmocka_unit_test(each_kind_takes_its_own_members),
+        cmocka_unit_test(each_kind_takes_the_flag_for_a_proof),
         cmocka_unit_test(health_is_known_at_a_sealed_door),
         cmocka_unit_test(every_code_has_a_status_with_a_text_and_makes_a_document),
         cmocka_unit_test(of_a_detail_what_is_not_utf8_becomes_question_marks),
