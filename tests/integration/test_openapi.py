@@ -209,9 +209,20 @@ def sign_twice_in_a_batch(w):
         {"kind": "oauth1", **SIGN}, {"kind": "token-passport", "connection": "acme"},
         {"kind": "connect-password", "connection": "acme"},
         {"kind": "connect-password", "connection": "nobody"},
-    ]})
+    ], "proof": True})
+    assert all("proof" in r["log"] for r in answer.json["responses"][:3])
     assert [("log" in r) for r in answer.json["responses"]] == [True, True, True, False]
     return answer
+
+
+def with_and_without_proof(name, body):
+    def call(w):
+        answer = w.call(name, body=body)
+        assert "proof" not in answer.json["log"]
+        assert "proof" in w.call(name, body={**body, "proof": True}).json["log"]
+        return answer
+
+    return call
 
 
 def unseal_again(w):
@@ -383,11 +394,11 @@ GOOD = {
     "loginToken": with_a_token(lambda w, row: w.call(
         "loginToken", body=w.login_box(row))),
     "moveConnection": with_a_token(move_in_and_out),
-    "signOauth1": lambda w: w.call("signOauth1", body={**SIGN, "method": "POST",
-                                                       "form": [["a", "1"], ["a", "é"]]}),
-    "signTokenPassport": lambda w: w.call("signTokenPassport", body={
+    "signOauth1": with_and_without_proof("signOauth1", {
+        **SIGN, "method": "POST", "form": [["a", "1"], ["a", "é"]]}),
+    "signTokenPassport": with_and_without_proof("signTokenPassport", {
         "connection": "acme", "version": "2024_1"}),
-    "signConnectPassword": lambda w: w.call("signConnectPassword", body={"connection": "acme"}),
+    "signConnectPassword": with_and_without_proof("signConnectPassword", {"connection": "acme"}),
     "signBatch": sign_twice_in_a_batch,
     "listConnections": page_by_page("listConnections", "connections"),
     "getConnection": lambda w: w.call("getConnection", "/v1/connections/acme"),
