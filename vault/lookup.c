@@ -109,6 +109,12 @@ oxv_vault_next_token(struct oxv_vault *vault, uint64_t after)
     return row == NULL ? NULL : &row->as.token;
 }
 
+uint64_t
+oxv_vault_connections_in_token(const struct oxv_vault *vault, uint64_t id)
+{
+    return oxv_registry_token_use(vault->rows, id);
+}
+
 struct oxv_token *
 oxv_vault_token_by_id(struct oxv_vault *vault, uint64_t id)
 {

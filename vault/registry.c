@@ -99,6 +99,7 @@ oxv_registry_free(struct oxv_registry *registry)
     for (size_t i = 0; i < OXV_REGISTRY_INDEXES; i++) {
         oxv_index_done(&registry->indexes[i]);
     }
+    free(registry->token_uses.items);
     free(registry);
 }
 
@@ -123,6 +124,77 @@ reserve_list(struct oxv_row_list *list, size_t more)
     return OXV_OK;
 }
 
+/* Each of `more` connections may be of another token. */
+static enum oxv_status
+reserve_uses(struct oxv_token_uses *uses, size_t more)
+{
+    if (uses->capacity - uses->count >= more) {
+        return OXV_OK;
+    }
+    size_t capacity = uses->count + more;
+    struct oxv_token_use *items = reallocarray(uses->items, capacity, sizeof *items);
+
+    if (items == NULL) {
+        return OXV_E_MEMORY;
+    }
+    uses->items = items;
+    uses->capacity = capacity;
+    return OXV_OK;
+}
+
+/* Its place, or `count`. Tokens are few. */
+static size_t
+find_use(const struct oxv_token_uses *uses, uint64_t token_id)
+{
+    size_t i = 0;
+
+    while (i < uses->count && uses->items[i].token_id != token_id) {
+        i++;
+    }
+    return i;
+}
+
+static bool
+is_in_token(const struct oxv_row *row)
+{
+    return row->table == OXV_TABLE_CONNECTION && row->as.connection.record.key_token != 0;
+}
+
+static void
+add_use(struct oxv_token_uses *uses, uint64_t token_id)
+{
+    size_t i = find_use(uses, token_id);
+
+    if (i == uses->count) {
+        if (uses->count == uses->capacity) {
+            oxv_bug("no room in a registry");
+        }
+        uses->items[uses->count++] = (struct oxv_token_use){ .token_id = token_id };
+    }
+    uses->items[i].connections++;
+}
+
+static void
+drop_use(struct oxv_token_uses *uses, uint64_t token_id)
+{
+    size_t i = find_use(uses, token_id);
+
+    if (i == uses->count) {
+        oxv_bug("a connection was not counted");
+    }
+    if (--uses->items[i].connections == 0) {
+        uses->items[i] = uses->items[--uses->count];
+    }
+}
+
+uint64_t
+oxv_registry_token_use(const struct oxv_registry *registry, uint64_t token_id)
+{
+    size_t i = find_use(&registry->token_uses, token_id);
+
+    return i < registry->token_uses.count ? registry->token_uses.items[i].connections : 0;
+}
+
 enum oxv_status
 oxv_registry_reserve(struct oxv_registry *registry, enum oxv_table table, size_t more)
 {
@@ -130,6 +202,9 @@ oxv_registry_reserve(struct oxv_registry *registry, enum oxv_table table, size_t
 
     if (st == OXV_OK) {
         st = oxv_index_reserve(&registry->by_id[table], more);
+    }
+    if (st == OXV_OK && table == OXV_TABLE_CONNECTION) {
+        st = reserve_uses(&registry->token_uses, more);
     }
     for (size_t i = 0; i < OXV_REGISTRY_INDEXES && st == OXV_OK; i++) {
         if (indexes[i].table == table) {
@@ -239,6 +314,9 @@ oxv_registry_put(struct oxv_registry *registry, struct oxv_row *row)
         }
     }
     put_in_list(&registry->lists[table], row);
+    if (is_in_token(row)) {
+        add_use(&registry->token_uses, row->as.connection.record.key_token);
+    }
 }
 
 void
@@ -247,6 +325,9 @@ oxv_registry_unlink(struct oxv_registry *registry, struct oxv_row *row)
     enum oxv_table table = (enum oxv_table)row->table;
 
     row->leaving = true;
+    if (is_in_token(row)) {
+        drop_use(&registry->token_uses, row->as.connection.record.key_token);
+    }
     oxv_index_remove(&registry->by_id[table], key_id(row));
     for (size_t i = 0; i < OXV_REGISTRY_INDEXES; i++) {
         if (indexes[i].table == table && i == OXV_BY_PAIR) {

@@ -17,6 +17,18 @@ struct oxv_row_list { /* in ascending order of id */
     size_t capacity;
 };
 
+/* How many connections have their key in a token; only where that is more than none. */
+struct oxv_token_use {
+    uint64_t token_id;
+    uint64_t connections;
+};
+
+struct oxv_token_uses {
+    struct oxv_token_use *items;
+    size_t count;
+    size_t capacity;
+};
+
 enum oxv_registry_index {
     OXV_BY_CONNECTION_NAME,
     OXV_BY_CALLER_NAME,
@@ -32,6 +44,7 @@ struct oxv_registry {
     struct oxv_row_list lists[OXV_TABLE_END];
     struct oxv_index by_id[OXV_TABLE_END];
     struct oxv_index indexes[OXV_REGISTRY_INDEXES];
+    struct oxv_token_uses token_uses;
 };
 
 OXV_MUST_USE struct oxv_registry *oxv_registry_new(void);
@@ -61,6 +74,8 @@ struct oxv_row *oxv_registry_by_uid(const struct oxv_registry *registry,
 /* The first grant of the pair; the others follow by next_in_pair. */
 struct oxv_row *oxv_registry_pair(const struct oxv_registry *registry, uint64_t caller_id,
                                   uint64_t connection_id);
+/* How many connections have their key in this token; it need not be there. */
+uint64_t oxv_registry_token_use(const struct oxv_registry *registry, uint64_t token_id);
 /* The first row above `after`. */
 struct oxv_row *oxv_registry_next(const struct oxv_registry *registry, enum oxv_table table,
                                   uint64_t after);

@@ -164,6 +164,8 @@ struct oxv_grant *oxv_vault_next_grant(struct oxv_vault *vault, uint64_t after);
 struct oxv_admin *oxv_vault_next_admin(struct oxv_vault *vault, uint64_t after);
 struct oxv_token *oxv_vault_next_token(struct oxv_vault *vault, uint64_t after);
 struct oxv_token *oxv_vault_token_by_id(struct oxv_vault *vault, uint64_t id);
+/* How many connections have their key in it, without looking at them. */
+uint64_t oxv_vault_connections_in_token(const struct oxv_vault *vault, uint64_t id);
 struct oxv_token *oxv_vault_token_by_uri(struct oxv_vault *vault, struct oxv_view token_uri);
 size_t oxv_vault_count(const struct oxv_vault *vault, enum oxv_table table);
 

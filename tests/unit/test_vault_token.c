@@ -200,6 +200,52 @@ a_token_with_keys_is_neither_removed_nor_exchanged(void **state)
 }
 
 static void
+assert_uses(const struct vault_fixture *f, uint64_t first, uint64_t second)
+{
+    assert_int_equal(oxv_vault_connections_in_token(f->vault, 1), first);
+    assert_int_equal(oxv_vault_connections_in_token(f->vault, 2), second);
+    assert_int_equal(oxv_vault_connections_in_token(f->vault, 3), 0);
+}
+
+static void
+connections_in_tokens_are_counted_as_they_change(void **state)
+{
+    struct vault_fixture *f = *state;
+    struct oxv_change *change = begin_change(f);
+    struct token_fields t;
+    struct netsuite_connection c;
+    uint64_t first = put_token(change, "serial=1", true);
+    uint64_t id;
+
+    (void)put_token(change, "serial=2", true);
+    (void)add_in_token(change, "acme", OXV_KEY_UNWRAP);
+    id = add_in_token(change, "beta", OXV_KEY_TOKEN);
+    (void)add_in_token(change, "gone", OXV_KEY_TOKEN);
+    assert_uses(f, 0, 0); /* not before the commit */
+    finish_change(&change);
+    assert_uses(f, 3, 0);
+    change = begin_change(f);
+    fill_token_connection(&c, "beta", OXV_KEY_TOKEN);
+    c.record.key_token = 2;
+    assert_int_equal(put_in_token(change, &id, &c, NULL), OXV_OK);
+    assert_int_equal(oxv_change_remove(change, OXV_TABLE_CONNECTION, 3, NULL), OXV_OK);
+    fill_token(&t, "serial=1", true);
+    t.record.module = oxv_view_text("/opt/vendor/new.so");
+    assert_int_equal(oxv_change_put(change, OXV_TABLE_TOKEN, &first, &t.record, NULL, NULL),
+                     OXV_OK);
+    finish_change(&change);
+    assert_uses(f, 1, 1);
+    change = begin_change(f);
+    (void)add_in_token(change, "lost", OXV_KEY_TOKEN);
+    oxv_change_freep(&change); /* given up */
+    assert_uses(f, 1, 1);
+    reopen_vault(f);
+    assert_uses(f, 1, 1);
+    oxv_vault_lock(f->vault);
+    assert_uses(f, 0, 0);
+}
+
+static void
 a_token_without_a_pair_may_get_one_later(void **state)
 {
     struct vault_fixture *f = *state;
@@ -480,6 +526,7 @@ main(void)
         T(k0_of_a_token_is_never_stored),
         T(a_key_of_a_token_is_one_connections),
         T(a_token_with_keys_is_neither_removed_nor_exchanged),
+        T(connections_in_tokens_are_counted_as_they_change),
         T(a_token_without_a_pair_may_get_one_later),
         T(moving_to_the_vault_frees_the_token),
         T(the_vault_signs_with_no_key_of_a_token),
