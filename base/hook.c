@@ -33,6 +33,17 @@ oxv_hook(const char *name)
     return 0;
 }
 
+uint64_t
+oxv_hook_number(const char *name, uint64_t usual)
+{
+    const char *wanted = getenv("OXV_HOOK");
+    size_t len = strlen(name);
+
+    return wanted != NULL && strncmp(wanted, name, len) == 0 && wanted[len] == ':'
+               ? strtoull(wanted + len + 1, NULL, 10)
+               : usual;
+}
+
 #else
 
 /* ISO C wants a translation unit to hold something. */

@@ -5,6 +5,8 @@
 #ifndef OXV_BASE_HOOK_H
 #define OXV_BASE_HOOK_H
 
+#include <stdint.h>
+
 #ifdef OXV_TEST_HOOKS
 /*
  * If the environment has OXV_HOOK="<name>:<n>", the n-th arrival (from 1) at that name ends the
@@ -13,8 +15,12 @@
  * so a process that sets OXV_HOOK anew counts on.
  */
 int oxv_hook(const char *name);
+/* With OXV_HOOK="<name>:<number>" that number, else the usual one: for deadlines that a test would
+ * have to wait for. */
+uint64_t oxv_hook_number(const char *name, uint64_t usual);
 #else
-#define oxv_hook(name) 0
+#define oxv_hook(name)               0
+#define oxv_hook_number(name, usual) (usual)
 #endif
 
 #endif

@@ -12,6 +12,7 @@
 struct attempt {
     const struct oxv_secret *pin;
     bool again;
+    const uint8_t *salt;                   /* for if_refused; NULL: a fresh one */
     struct oxv_p11_refused_pin if_refused; /* made before the try: then it must not fail */
     bool is_automatic; /* after the token was away: nobody stands at a PIN pad */
 };
@@ -54,12 +55,11 @@ check_before(const struct oxv_p11_token *token, const struct attempt *attempt, b
     uint64_t now = oxv_clock_boot_us();
 
     if (!pin_pad && attempt->pin == NULL) {
-        return oxv_p11_fault(fault, OXV_TOKEN_NEEDS_PIN, CKR_OK,
-                             "the token needs its PIN: oxvault token login");
+        return oxv_p11_fault(fault, OXV_TOKEN_NEEDS_PIN, CKR_OK, "the token needs its PIN");
     }
     if (pin_pad && attempt->is_automatic) {
         return oxv_p11_fault(fault, OXV_TOKEN_NEEDS_PIN, CKR_OK,
-                             "the PIN must be typed at the token's PIN pad: oxvault token login");
+                             "the PIN must be typed at the token's PIN pad");
     }
     if ((token->info.flags & CKF_USER_PIN_LOCKED) != 0) {
         return refuse_pin(fault, CKR_OK,
@@ -67,8 +67,8 @@ check_before(const struct oxv_p11_token *token, const struct attempt *attempt, b
     }
     if ((token->info.flags & CKF_USER_PIN_FINAL_TRY) != 0 && !attempt->again) {
         return refuse_pin(fault, CKR_OK,
-                          "the token allows one last try of its PIN: oxvault token login does it; "
-                          "not tried");
+                          "the token allows one last try of its PIN, which is for a person; not "
+                          "tried");
     }
     if (token->failed_login_us != 0 && now - token->failed_login_us < FAILED_LOGIN_PAUSE_US &&
         !attempt->again) {
@@ -90,9 +90,7 @@ pin_was_refused(struct oxv_p11_token *token, const struct attempt *attempt, CK_R
     token->pin = NULL;
     (void)oxv_p11_refresh_info(token); /* the flags of now, where the token gives them */
     return rv == CKR_PIN_INCORRECT
-               ? refuse_pin(fault, rv,
-                            "the token refused the PIN (CKR_PIN_INCORRECT); it is not tried again "
-                            "until somebody types one: oxvault token login")
+               ? refuse_pin(fault, rv, "the token refused the PIN (CKR_PIN_INCORRECT)")
            : rv == CKR_PIN_LOCKED
                ? refuse_pin(fault, rv,
                             "the token's PIN is locked (CKR_PIN_LOCKED): unlock it with the "
@@ -139,8 +137,8 @@ prepare_memory(const struct oxv_p11_token *token, struct attempt *attempt)
     char uri[OXV_TOKEN_URI_MAX_BYTES + 1];
 
     (void)oxv_p11_uri_of(&token->info, uri);
-    return attempt->if_refused.is_set ||
-           oxv_p11_refused_pin_make(attempt->pin, uri, &attempt->if_refused) == OXV_OK;
+    return attempt->if_refused.is_set || oxv_p11_refused_pin_make(attempt->pin, uri, attempt->salt,
+                                                                  &attempt->if_refused) == OXV_OK;
 }
 
 /* Under the write lock, the token open. At most one C_Login. */
@@ -246,32 +244,31 @@ check_refused(struct oxv_p11_token *token, const struct oxv_p11_login *wanted,
               struct oxv_p11_fault *fault)
 {
     struct oxv_p11_status status;
-    bool kept = false;
+    struct oxv_p11_refused_pin kept = { 0 };
     bool own = false;
 
     if (wanted->again || wanted->pin == NULL) {
         return OXV_TOKEN_FINE;
     }
     oxv_p11_token_status(token, &status);
-    if (oxv_p11_refused_pin_is(&wanted->refused, wanted->pin, status.uri, &kept) != OXV_OK ||
+    if (oxv_p11_refused_pin_find(&wanted->refused, wanted->pin, status.uri, &kept) != OXV_OK ||
         oxv_p11_refused_pin_is(&status.refused, wanted->pin, status.uri, &own) != OXV_OK) {
         return oxv_p11_fault(fault, OXV_TOKEN_BUSY, CKR_HOST_MEMORY, "no memory for Argon2id");
     }
-    if (!kept && !own) {
+    if (!kept.is_set && !own) {
         return OXV_TOKEN_FINE;
     }
-    oxv_p11_show_refused(token, kept ? &wanted->refused : &status.refused);
-    return refuse_pin(
-        fault, CKR_OK,
-        "the token refused this PIN before; it is not tried again until somebody types "
-        "it: oxvault token login");
+    oxv_p11_show_refused(token, kept.is_set ? &kept : &status.refused);
+    return refuse_pin(fault, CKR_OK, "the token refused this PIN before, so it was not tried");
 }
 
 enum oxv_token_trouble
 oxv_p11_token_login(struct oxv_p11_token *token, const struct oxv_p11_login *wanted,
                     struct oxv_p11_fault *fault)
 {
-    struct attempt attempt = { .pin = wanted->pin, .again = wanted->again };
+    struct attempt attempt = { .pin = wanted->pin,
+                               .again = wanted->again,
+                               .salt = wanted->refused.count > 0 ? wanted->refused.salt : NULL };
 
     if (!oxv_p11_module_is_ours(token->module)) {
         return oxv_p11_fault(fault, OXV_TOKEN_REFUSED, CKR_OK,

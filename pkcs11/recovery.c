@@ -352,7 +352,7 @@ check_ready(struct oxv_p11_token *token, struct oxv_p11_fault *fault)
 
         return t == OXV_TOKEN_PIN ? t
                                   : oxv_p11_fault(fault, OXV_TOKEN_NEEDS_PIN, CKR_OK,
-                                                  "the token needs its PIN: oxvault token login");
+                                                  "the token needs its PIN");
     }
     return OXV_TOKEN_FINE;
 }

@@ -27,15 +27,41 @@ compute(const struct oxv_secret *pin, const char *token_uri, const uint8_t *salt
 }
 
 enum oxv_status
-oxv_p11_refused_pin_make(const struct oxv_secret *pin, const char *token_uri,
+oxv_p11_refused_pin_make(const struct oxv_secret *pin, const char *token_uri, const uint8_t *salt,
                          struct oxv_p11_refused_pin *out)
 {
     struct oxv_p11_refused_pin made = { .is_set = true };
 
-    randombytes_buf(made.salt, sizeof made.salt);
+    if (salt != NULL) {
+        memcpy(made.salt, salt, sizeof made.salt);
+    } else {
+        randombytes_buf(made.salt, sizeof made.salt);
+    }
     enum oxv_status st = compute(pin, token_uri, made.salt, made.hash);
 
     if (st == OXV_OK) {
+        *out = made;
+    }
+    return st;
+}
+
+enum oxv_status
+oxv_p11_refused_pin_find(const struct oxv_p11_refused_pins *refused, const struct oxv_secret *pin,
+                         const char *token_uri, struct oxv_p11_refused_pin *out)
+{
+    struct oxv_p11_refused_pin made = { 0 };
+    bool found = false;
+
+    *out = (struct oxv_p11_refused_pin){ 0 };
+    if (refused->count == 0) {
+        return OXV_OK;
+    }
+    enum oxv_status st = oxv_p11_refused_pin_make(pin, token_uri, refused->salt, &made);
+
+    for (size_t i = 0; i < refused->count && st == OXV_OK; i++) {
+        found = found || sodium_memcmp(made.hash, refused->hashes[i], sizeof made.hash) == 0;
+    }
+    if (found) {
         *out = made;
     }
     return st;

@@ -8,8 +8,13 @@
 #include "base/secret.h"
 #include "pkcs11/token.h"
 
-/* With a fresh salt. OXV_E_MEMORY: Argon2id did not get its memory. */
+/* `salt` NULL: a fresh one. OXV_E_MEMORY: Argon2id did not get its memory. */
 OXV_MUST_USE enum oxv_status oxv_p11_refused_pin_make(const struct oxv_secret *pin,
+                                                      const char *token_uri, const uint8_t *salt,
+                                                      struct oxv_p11_refused_pin *out);
+/* Is it one of these? Then *out is set to it, else out->is_set is false. OXV_E_MEMORY as above. */
+OXV_MUST_USE enum oxv_status oxv_p11_refused_pin_find(const struct oxv_p11_refused_pins *refused,
+                                                      const struct oxv_secret *pin,
                                                       const char *token_uri,
                                                       struct oxv_p11_refused_pin *out);
 /* Is it this one? OXV_E_MEMORY as above; *out is untouched then. */

@@ -144,7 +144,7 @@ is_same_status(const struct oxv_p11_status *a, const struct oxv_p11_status *b)
            strcmp(a->uri, b->uri) == 0 && a->is_logged_in == b->is_logged_in &&
            a->has_pin_pad == b->has_pin_pad && a->pin_state == b->pin_state &&
            a->generation == b->generation && a->workers == b->workers &&
-           a->refused.is_set == b->refused.is_set;
+           a->refused.is_set == b->refused.is_set && a->login_failed == b->login_failed;
 }
 
 static void
@@ -178,6 +178,7 @@ oxv_p11_show(struct oxv_p11_token *token, const struct oxv_p11_fault *fault)
 
     fill_from_info(token, &status);
     status.is_logged_in = token->is_logged_in;
+    status.login_failed = token->failed_login_us != 0;
     status.generation = atomic_load(&token->generation);
     status.trouble = fault == NULL ? OXV_TOKEN_FINE : fault->trouble;
     status.ckr = fault == NULL ? CKR_OK : fault->ckr;

@@ -15,6 +15,7 @@
 #define OXV_P11_WORKERS_MAX     8u
 #define OXV_P11_PIN_SALT_BYTES  16u
 #define OXV_P11_PIN_HASH_BYTES  32u
+#define OXV_P11_REFUSED_MAX     8u
 #define OXV_P11_LABEL_MAX_BYTES 33u /* with NUL */
 
 struct oxv_p11_token;
@@ -34,6 +35,13 @@ struct oxv_p11_refused_pin {
     uint8_t hash[OXV_P11_PIN_HASH_BYTES];
 };
 
+/* Those of before, all with one salt. */
+struct oxv_p11_refused_pins {
+    size_t count;
+    uint8_t salt[OXV_P11_PIN_SALT_BYTES];
+    uint8_t hashes[OXV_P11_REFUSED_MAX][OXV_P11_PIN_HASH_BYTES];
+};
+
 /* A copy, as of now. */
 struct oxv_p11_status {
     enum oxv_token_trouble trouble;
@@ -48,6 +56,7 @@ struct oxv_p11_status {
     uint64_t workers;    /* how many sessions may work at once */
     uint64_t changes;    /* rises with every change of the above */
     struct oxv_p11_refused_pin refused;
+    bool login_failed; /* but not for the PIN, less than a minute ago: it may have cost a try */
 };
 
 struct oxv_p11_open {
@@ -74,8 +83,8 @@ OXV_MUST_USE enum oxv_token_trouble oxv_p11_token_open(struct oxv_p11_token *tok
                                                        struct oxv_p11_fault *fault);
 
 struct oxv_p11_login {
-    const struct oxv_secret *pin; /* NULL: none, for a PIN pad; copied */
-    struct oxv_p11_refused_pin refused;
+    const struct oxv_secret *pin;        /* NULL: none, for a PIN pad; copied */
+    struct oxv_p11_refused_pins refused; /* one that is refused now gets the salt of these */
     bool again; /* a person asks: also a PIN that was refused, and the last try, are tried */
 };
 

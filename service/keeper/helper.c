@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 
+#include "base/hook.h"
 #include "base/io.h"
 #include "service/keeper/answers.h"
 #include "service/keeper/tokens.h"
@@ -281,6 +282,19 @@ due_us(const struct oxv_helper_process *p, const struct oxv_call *call)
     return silent_us < stuck_us ? silent_us : stuck_us;
 }
 
+/* A person at a PIN pad needs longer than a token does. */
+static uint64_t
+timeout_of(const struct helper_call *what, const void *fields)
+{
+    if (what->type == OXV_MSG_HELPER_LOGIN &&
+        ((const struct oxv_msg_helper_login *)fields)->pin.len == 0) {
+        return OXV_HELPER_PAD_US;
+    }
+    return what->type == OXV_MSG_HELPER_LOGIN  ? oxv_hook_number("token.login_us", what->timeout_us)
+           : what->type == OXV_MSG_HELPER_OPEN ? oxv_hook_number("token.open_us", what->timeout_us)
+                                               : what->timeout_us;
+}
+
 static bool
 carries_secret(uint8_t type)
 {
@@ -316,7 +330,7 @@ oxv_helper_call(struct oxv_keeper *k, struct oxv_helper *h, uint8_t type, const 
     }
     *call = (struct oxv_call){ .id = id,
                                .wanted = what->answer,
-                               .timeout_us = what->timeout_us,
+                               .timeout_us = timeout_of(what, fields),
                                .sent_us = oxv_clock_boot_us(),
                                .done = then.done,
                                .ctx = then.ctx };
@@ -346,7 +360,8 @@ answer_trouble(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_call *call
                                       .ckr = trouble->ckr,
                                       .text = trouble->text,
                                       .refused_salt = trouble->refused_salt,
-                                      .refused_hash = trouble->refused_hash };
+                                      .refused_hash = trouble->refused_hash,
+                                      .login_failed = trouble->login_failed != 0 };
 
     if (result.trouble == OXV_TOKEN_FINE) {
         oxv_helper_break(h, "it told of a trouble that is none");

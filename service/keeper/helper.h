@@ -10,9 +10,11 @@
 
 #include "service/keeper/keeper.h"
 
-#define OXV_HELPER_CALLS_MAX  160u /* under way at once in one helper */
-#define OXV_HELPER_SIGN_US    5000000u
-#define OXV_HELPER_CALL_US    30000000u
+#define OXV_HELPER_CALLS_MAX 160u /* under way at once in one helper */
+#define OXV_HELPER_SIGN_US   5000000u
+#define OXV_HELPER_CALL_US   30000000u
+#define OXV_HELPER_PAD_US                                                                          \
+    110000000u /* a person types a PIN at the device, within the command's 120 s */
 #define OXV_HELPER_SLOW_US    120000000u /* keys are made, mechanisms tried */
 #define OXV_HELPER_START_US   10000000u  /* until the supervisor has started the process */
 #define OXV_HELPER_TEXT_BYTES 200u
@@ -35,6 +37,7 @@ struct oxv_call_result {
     struct oxv_view text;
     struct oxv_view refused_salt;
     struct oxv_view refused_hash;
+    bool login_failed; /* but not for the PIN: it may have cost one of the token's tries */
 };
 
 typedef void (*oxv_call_fn)(struct oxv_keeper *k, struct oxv_helper *h, void *ctx,

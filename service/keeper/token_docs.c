@@ -4,19 +4,6 @@
 #include "service/keeper/admin.h"
 #include "service/keeper/tokens.h"
 
-/* How many connections have their key there. */
-static uint64_t
-count_connections(const struct oxv_keeper *k, uint64_t row_id)
-{
-    uint64_t count = 0;
-
-    for (const struct oxv_connection *c = oxv_vault_next_connection(k->vault, 0); c != NULL;
-         c = oxv_vault_next_connection(k->vault, c->id)) {
-        count += c->record.key_token == row_id ? 1 : 0;
-    }
-    return count;
-}
-
 static void
 write_state(const struct oxv_helper *h, struct oxv_writer *doc)
 {
@@ -49,7 +36,7 @@ write_row(const struct oxv_keeper *k, const struct oxv_helper *h, struct oxv_wri
     if (has_pair) {
         oxv_doc_cstring(doc, "oaep", oxv_token_oaep_name(t->record.oaep));
     }
-    oxv_doc_integer(doc, "connections", count_connections(k, t->id));
+    oxv_doc_integer(doc, "connections", oxv_vault_connections_in_token(k->vault, t->id));
     oxv_doc_time(doc, "created", t->record.created_us);
 }
 

@@ -3,7 +3,6 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/io.h"
 #include "base/text.h"
@@ -16,6 +15,9 @@
 #define BACK_OFF_MAX_US   30000000u
 #define WORKERS_BY_HELPER 0u
 #define PIN_STATE_LOCKED  3u
+#define WELL_US           5000000u /* for so long, and the back-off begins anew */
+#define PAD_MARGIN_US     2000000u
+#define LOGIN_REST_US     61000000u /* after one that failed; the helper counts a minute itself */
 #define CKR_PIN_INCORRECT 0xa0u
 #define CKR_PIN_LOCKED    0xa4u
 
@@ -135,6 +137,10 @@ settle(struct oxv_keeper *k, struct oxv_helper *h, uint64_t trouble, uint64_t ck
     h->is_asked = false;
     h->is_open_circuit = h->is_open_circuit || trouble == OXV_TOKEN_ABSENT;
     h->retry_at_us = 0;
+    if (h->well_since_us != 0 && k->now_boot_us - h->well_since_us >= WELL_US) {
+        h->back_off_us = 0;
+    }
+    h->well_since_us = 0;
     if (may_pass(trouble) && oxv_token_is_needed(k, h)) {
         schedule_retry(h, k->now_boot_us);
     }
@@ -150,6 +156,22 @@ pins_dir(const struct oxv_keeper *k)
     return k->vault != NULL ? k->dir_fd : -1;
 }
 
+/* A login that the device failed may have cost a try, so there is no other one soon, whatever
+ * becomes of its helper; any other end says that it has cost none. */
+static bool
+note_end(struct oxv_keeper *k, const struct oxv_helper *h, const struct oxv_call_result *result)
+{
+    struct oxv_view uri = oxv_view_text(h->uri);
+    uint64_t tried_us = oxv_token_pins_refused(k->tokens->pins, uri).tried_us;
+
+    if (!result->login_failed) {
+        tried_us = 0;
+    } else if (tried_us == 0) { /* one that the helper made by itself */
+        tried_us = k->now_us;
+    }
+    return oxv_token_pins_tried(k->tokens->pins, pins_dir(k), uri, tried_us);
+}
+
 /* Kept across restarts: a wrong PIN is tried once. False where it could not be kept. */
 static bool
 note_refused(struct oxv_keeper *k, struct oxv_helper *h, const struct oxv_call_result *result)
@@ -159,14 +181,16 @@ note_refused(struct oxv_keeper *k, struct oxv_helper *h, const struct oxv_call_r
                                        .hash = result->refused_hash,
                                        .when_us = k->now_us };
 
-    bool is_kept = true;
+    bool is_kept;
 
     if (result->trouble != OXV_TOKEN_PIN) {
-        return true;
+        return note_end(k, h, result);
     }
     /* Without a hash: not tried at all, or the helper had no memory for one. */
     if (result->refused_hash.len > 0 || result->ckr == CKR_PIN_INCORRECT) {
         is_kept = oxv_token_pins_refuse(k->tokens->pins, pins_dir(k), &refused);
+    } else {
+        is_kept = note_end(k, h, result);
     }
     if (result->ckr == CKR_PIN_LOCKED) { /* some tokens never show it by their flags */
         h->pin_state = PIN_STATE_LOCKED;
@@ -194,23 +218,16 @@ static void
 close_circuit(struct oxv_keeper *k, struct oxv_helper *h)
 {
     h->is_open_circuit = false;
-    h->back_off_us = 0;
     h->failed_probes = 0;
+    h->well_since_us = k->now_boot_us;
     set_word(k, h, "ready");
 }
 
 static bool
 has_connections(const struct oxv_keeper *k, const struct oxv_helper *h)
 {
-    const struct oxv_connection *c = NULL;
-
-    if (h->row_id == 0 || !oxv_keeper_is_open(k)) {
-        return false;
-    }
-    do {
-        c = oxv_vault_next_connection(k->vault, c != NULL ? c->id : 0);
-    } while (c != NULL && c->record.key_token != h->row_id);
-    return c != NULL;
+    return h->row_id != 0 && oxv_keeper_is_open(k) &&
+           oxv_vault_connections_in_token(k->vault, h->row_id) > 0;
 }
 
 /* Did a person log in, or a PIN of which it was known that it was not refused? */
@@ -233,6 +250,10 @@ become_ready(struct oxv_keeper *k, struct oxv_helper *h)
     h->is_asked = false;
     if (proved_its_pin(k, h)) {
         oxv_token_pins_clear(k->tokens->pins, pins_dir(k), oxv_view_text(h->uri));
+    } else {
+        bool is_kept = oxv_token_pins_tried(k->tokens->pins, pins_dir(k), oxv_view_text(h->uri), 0);
+
+        (void)is_kept; /* stderr says so; the next login by itself may come later */
     }
     if (h->trying_pin != NULL && h->is_trying_typed) {
         oxv_token_pins_remember(k->tokens->pins, oxv_view_text(h->uri),
@@ -328,6 +349,25 @@ login_hindrance(const struct oxv_keeper *k, const struct oxv_helper *h,
     return oxv_token_pins_hindrance(k->tokens->pins, oxv_view_text(h->uri));
 }
 
+/* Of a login that failed, or whose end nobody saw, each may have cost a try: one a minute at most.
+ */
+static bool
+rests(const struct oxv_keeper *k, const struct oxv_helper *h)
+{
+    uint64_t tried_us = oxv_token_pins_refused(k->tokens->pins, oxv_view_text(h->uri)).tried_us;
+    uint64_t apart_us = tried_us > k->now_us ? tried_us - k->now_us : k->now_us - tried_us;
+
+    return h->typed_pin == NULL && !h->has_pin_pad && tried_us != 0 && apart_us < LOGIN_REST_US;
+}
+
+/* It is written down before the PIN goes out: not even a crash of all may try it again at once. */
+static bool
+note_begin(struct oxv_keeper *k, const struct oxv_helper *h, const struct oxv_secret *pin)
+{
+    return pin == NULL || h->has_pin_pad ||
+           oxv_token_pins_tried(k->tokens->pins, pins_dir(k), oxv_view_text(h->uri), k->now_us);
+}
+
 /* Does the vault use this token already? One that is being made has no other. */
 static bool
 is_known(const struct oxv_keeper *k, const struct oxv_helper *h)
@@ -350,6 +390,16 @@ login(struct oxv_keeper *k, struct oxv_helper *h)
         settle(k, h, OXV_TOKEN_NEEDS_PIN, 0, oxv_view_text(hindrance));
         return;
     }
+    if (rests(k, h)) {
+        settle(k, h, OXV_TOKEN_ABSENT, 0,
+               oxv_view_text("less than a minute ago a login failed, or its end was not seen"));
+        return;
+    }
+    if (!note_begin(k, h, pin)) {
+        settle(k, h, OXV_TOKEN_BUSY, 0,
+               oxv_view_text("the file token-pins cannot be written: no PIN is tried"));
+        return;
+    }
     struct oxv_msg_helper_login message = {
         .pin = pin != NULL ? oxv_secret_view(pin) : oxv_view(NULL, 0),
         .refused_salt = refused.salt,
@@ -364,6 +414,9 @@ login(struct oxv_keeper *k, struct oxv_helper *h)
     }
     h->phase = OXV_HELPER_LOGIN;
     h->needs_no_pin = false;
+    if (message.pin.len == 0) { /* it is typed at the device */
+        oxv_token_waiters_give_time(h, k->now_boot_us + OXV_HELPER_PAD_US + PAD_MARGIN_US);
+    }
     h->is_trying_typed = h->typed_pin != NULL;
     oxv_secret_freep(&h->trying_pin);
     if (h->is_trying_typed) {
@@ -420,7 +473,6 @@ oxv_token_on_started(struct oxv_keeper *k, struct oxv_helper *h)
         .module = oxv_view_text(h->module),
         .uri = oxv_view_text(h->uri),
         .workers = WORKERS_BY_HELPER,
-        .owner_uid_plus1 = k->options.single_uid ? (uint64_t)geteuid() + 1 : 0,
     };
 
     h->is_opened = false;
@@ -449,10 +501,19 @@ oxv_token_begin(struct oxv_keeper *k, struct oxv_helper *h)
     }
 }
 
+/* Not each time: a helper that dies or changes its word at every request would be followed at full
+ * speed, with a login and entries each time. */
+static bool
+may_hurry(const struct oxv_keeper *k, const struct oxv_helper *h)
+{
+    return h->hurried_us == 0 || k->now_boot_us - h->hurried_us >= WELL_US;
+}
+
 void
 oxv_token_on_ended(struct oxv_keeper *k, struct oxv_helper *h, const char *why)
 {
-    bool was_well = h->phase == OXV_HELPER_READY && !h->is_open_circuit && !h->process.is_hung;
+    bool was_well = h->phase == OXV_HELPER_READY && !h->is_open_circuit && !h->process.is_hung &&
+                    may_hurry(k, h);
 
     (void)fprintf(stderr, "oxvault-keeper: token %s: %s\n", h->label, why);
     h->restarts++;
@@ -462,6 +523,7 @@ oxv_token_on_ended(struct oxv_keeper *k, struct oxv_helper *h, const char *why)
     if (was_well && h->retry_at_us != 0) { /* at once, and who asks meanwhile waits for it */
         h->is_open_circuit = false;
         h->retry_at_us = k->now_boot_us;
+        h->hurried_us = k->now_boot_us;
     }
 }
 
@@ -479,8 +541,9 @@ oxv_token_on_told(struct oxv_keeper *k, struct oxv_helper *h,
     take_token(h, token);
     oxv_token_keys_unload(h, token->generation);
     if (token->trouble == OXV_TOKEN_FINE) {
-        if (h->phase == OXV_HELPER_TROUBLED && may_pass(h->trouble)) {
+        if (h->phase == OXV_HELPER_TROUBLED && may_pass(h->trouble) && may_hurry(k, h)) {
             h->retry_at_us = k->now_boot_us;
+            h->hurried_us = k->now_boot_us;
         }
         h->loaded_after = h->phase == OXV_HELPER_READY ? 0 : h->loaded_after;
     } else if (h->phase == OXV_HELPER_READY) {

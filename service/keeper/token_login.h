@@ -15,6 +15,8 @@ void oxv_token_begin(struct oxv_keeper *k, struct oxv_helper *h);
 void oxv_token_tell_waiters(struct oxv_keeper *k, struct oxv_helper *h, uint64_t trouble);
 /* Ends the waiting of whoever is due. */
 void oxv_token_waiters_expire(struct oxv_keeper *k, struct oxv_helper *h);
+/* Persons wait so long; those who do not stand at the device keep their time. */
+void oxv_token_waiters_give_time(struct oxv_helper *h, uint64_t due_us);
 /* Without a word. */
 void oxv_token_waiters_free(struct oxv_helper *h);
 

@@ -23,12 +23,13 @@ struct pin {
 
 struct refused {
     char uri[OXV_TOKEN_URI_MAX_BYTES + 1];
-    uint8_t salt[OXV_REFUSED_PART_MAX_BYTES];
+    uint8_t salt[OXV_REFUSED_SALT_MAX_BYTES];
     size_t salt_len;
-    uint8_t hash[OXV_REFUSED_PART_MAX_BYTES];
+    uint8_t hash[OXV_REFUSED_HASH_MAX_BYTES];
     size_t hash_len;
     uint64_t when_us;
     uint64_t kind;
+    uint64_t tried_us;
 };
 
 struct oxv_token_pins {
@@ -49,12 +50,13 @@ static const struct oxv_field refused_fields[] = {
     OXV_FIELD(struct oxv_refused_pin, token_uri, 1, OXV_FIELD_TEXT, true, 1,
               OXV_TOKEN_URI_MAX_BYTES),
     OXV_FIELD(struct oxv_refused_pin, salt, 2, OXV_FIELD_BYTES, false, 1,
-              OXV_REFUSED_PART_MAX_BYTES),
-    OXV_FIELD(struct oxv_refused_pin, hash, 3, OXV_FIELD_BYTES, false, 1,
-              OXV_REFUSED_PART_MAX_BYTES),
+              OXV_REFUSED_SALT_MAX_BYTES),
+    OXV_FIELD(struct oxv_refused_pin, hash, 3, OXV_FIELD_BYTES, false, OXV_REFUSED_HASH_BYTES,
+              OXV_REFUSED_HASH_MAX_BYTES),
     OXV_FIELD(struct oxv_refused_pin, when_us, 4, OXV_FIELD_U64, false, 1, OXV_TIMESTAMP_MAX_US),
     OXV_FIELD(struct oxv_refused_pin, kind, 5, OXV_FIELD_U64, false, OXV_REFUSED_ANY,
-              OXV_REFUSED_NONE),
+              OXV_REFUSED_UNKNOWN),
+    OXV_FIELD(struct oxv_refused_pin, tried_us, 6, OXV_FIELD_U64, false, 1, OXV_TIMESTAMP_MAX_US),
 };
 const struct oxv_shape oxv_refused_pin_shape =
     OXV_SHAPE(struct oxv_refused_pin, "refused pin", refused_fields);
@@ -264,7 +266,8 @@ store_refused(struct refused *place, const struct oxv_refused_pin *from)
     *place = (struct refused){ .salt_len = from->salt.len,
                                .hash_len = from->hash.len,
                                .when_us = from->when_us,
-                               .kind = from->kind };
+                               .kind = from->kind,
+                               .tried_us = from->tried_us };
     if (oxv_text_copy(from->token_uri, place->uri, sizeof place->uri) != OXV_OK) {
         oxv_bug("a URI that its shape let through");
     }
@@ -277,8 +280,12 @@ store_refused(struct refused *place, const struct oxv_refused_pin *from)
 static bool
 is_well_formed(const struct oxv_refused_pin *pin)
 {
-    return pin->kind == OXV_REFUSED_ONE ? pin->salt.len > 0 && pin->hash.len > 0
-                                        : pin->salt.len == 0 && pin->hash.len == 0;
+    if (pin->kind == OXV_REFUSED_ONE) {
+        return pin->salt.len > 0 && pin->hash.len > 0 &&
+               pin->hash.len % OXV_REFUSED_HASH_BYTES == 0;
+    }
+    return pin->salt.len == 0 && pin->hash.len == 0 &&
+           (pin->kind != OXV_REFUSED_UNKNOWN || pin->tried_us != 0);
 }
 
 static enum oxv_status
@@ -364,9 +371,9 @@ oxv_token_pins_hindrance(const struct oxv_token_pins *pins, struct oxv_view uri)
 {
     size_t i = find_refused(pins->refused, pins->refused_count, uri);
 
-    if (i < pins->refused_count) {
+    if (i < pins->refused_count && pins->refused[i].kind != OXV_REFUSED_UNKNOWN) {
         return pins->refused[i].kind == OXV_REFUSED_ANY
-                   ? "it refused a PIN, and which one could not be kept"
+                   ? "it refused PINs, and not all of them could be kept"
                    : NULL;
     }
     return pins->is_damaged ? "the file token-pins is damaged: which PINs were refused is not known"
@@ -387,14 +394,15 @@ oxv_token_pins_refused(const struct oxv_token_pins *pins, struct oxv_view uri)
                                      .salt = oxv_view(r->salt, r->salt_len),
                                      .hash = oxv_view(r->hash, r->hash_len),
                                      .when_us = r->when_us,
-                                     .kind = r->kind };
+                                     .kind = r->kind,
+                                     .tried_us = r->tried_us };
 }
 
 static enum oxv_status
 encode(const struct oxv_token_pins *pins, struct oxv_writer *w, struct oxv_writer *list)
 {
     struct pins_file file = { .version = FILE_VERSION, .was_damaged = pins->is_damaged ? 1 : 0 };
-    uint8_t item[OXV_TOKEN_URI_MAX_BYTES + 256];
+    uint8_t item[OXV_TOKEN_URI_MAX_BYTES + 512];
 
     for (size_t i = 0; i < pins->refused_count; i++) {
         struct oxv_refused_pin pin =
@@ -453,6 +461,29 @@ put(struct oxv_token_pins *pins, const struct oxv_refused_pin *item)
     store_refused(&pins->refused[i], item);
 }
 
+/* False where it cannot be kept beside those that are there. */
+static bool
+add_hash(struct refused *known, const struct oxv_refused_pin *refused)
+{
+    if (known->kind != OXV_REFUSED_ONE ||
+        !oxv_view_equals(refused->salt, oxv_view(known->salt, known->salt_len))) {
+        return false;
+    }
+    known->when_us = refused->when_us;
+    known->tried_us = 0;
+    for (size_t at = 0; at < known->hash_len; at += OXV_REFUSED_HASH_BYTES) {
+        if (memcmp(known->hash + at, refused->hash.data, OXV_REFUSED_HASH_BYTES) == 0) {
+            return true; /* a person had it tried again */
+        }
+    }
+    if (known->hash_len + OXV_REFUSED_HASH_BYTES > sizeof known->hash) {
+        return false;
+    }
+    memcpy(known->hash + known->hash_len, refused->hash.data, OXV_REFUSED_HASH_BYTES);
+    known->hash_len += OXV_REFUSED_HASH_BYTES;
+    return true;
+}
+
 bool
 oxv_token_pins_refuse(struct oxv_token_pins *pins, int dir_fd,
                       const struct oxv_refused_pin *refused)
@@ -460,10 +491,36 @@ oxv_token_pins_refuse(struct oxv_token_pins *pins, int dir_fd,
     struct oxv_refused_pin any = { .token_uri = refused->token_uri,
                                    .when_us = refused->when_us,
                                    .kind = OXV_REFUSED_ANY };
-    bool has_hash = refused->salt.len > 0 && refused->salt.len <= OXV_REFUSED_PART_MAX_BYTES &&
-                    refused->hash.len > 0 && refused->hash.len <= OXV_REFUSED_PART_MAX_BYTES;
+    size_t i = find_refused(pins->refused, pins->refused_count, refused->token_uri);
+    struct refused *known = i < pins->refused_count ? &pins->refused[i] : NULL;
+    bool has_hash = refused->salt.len > 0 && refused->salt.len <= OXV_REFUSED_SALT_MAX_BYTES &&
+                    refused->hash.len == OXV_REFUSED_HASH_BYTES;
 
-    put(pins, has_hash ? refused : &any);
+    if (known == NULL || known->kind == OXV_REFUSED_NONE || known->kind == OXV_REFUSED_UNKNOWN) {
+        put(pins, has_hash ? refused : &any);
+    } else if (!has_hash || !add_hash(known, refused)) {
+        put(pins, &any);
+    }
+    return save(pins, dir_fd);
+}
+
+bool
+oxv_token_pins_tried(struct oxv_token_pins *pins, int dir_fd, struct oxv_view uri, uint64_t when_us)
+{
+    const struct oxv_refused_pin unknown = { .token_uri = uri,
+                                             .kind = OXV_REFUSED_UNKNOWN,
+                                             .tried_us = when_us };
+    size_t i = find_refused(pins->refused, pins->refused_count, uri);
+
+    if (i == pins->refused_count && when_us != 0) {
+        put(pins, &unknown);
+    } else if (i == pins->refused_count || pins->refused[i].tried_us == when_us) {
+        return true;
+    } else if (pins->refused[i].kind == OXV_REFUSED_UNKNOWN && when_us == 0) {
+        pins->refused[i] = pins->refused[--pins->refused_count];
+    } else {
+        pins->refused[i].tried_us = when_us;
+    }
     return save(pins, dir_fd);
 }
 
@@ -473,7 +530,9 @@ oxv_token_pins_clear(struct oxv_token_pins *pins, int dir_fd, struct oxv_view ur
     const struct oxv_refused_pin none = { .token_uri = uri, .kind = OXV_REFUSED_NONE };
     size_t i = find_refused(pins->refused, pins->refused_count, uri);
 
-    if (i == pins->refused_count ? !pins->is_damaged : pins->refused[i].kind == OXV_REFUSED_NONE) {
+    if (i == pins->refused_count
+            ? !pins->is_damaged
+            : pins->refused[i].kind == OXV_REFUSED_NONE && pins->refused[i].tried_us == 0) {
         return;
     }
     if (pins->is_damaged) {

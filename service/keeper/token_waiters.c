@@ -1,6 +1,7 @@
 /* Who waits for a token, and whether they know its PIN. */
 #include <stdlib.h>
 
+#include "base/hook.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "service/keeper/token_login.h"
@@ -9,6 +10,7 @@
 /* A PIN is short: who may ask could else try all of them against the one we have. */
 #define GUESSES_FREE  3u
 #define GUESS_REST_US 1000000u
+#define WAIT_US       (OXV_HELPER_CALL_US + OXV_HELPER_START_US)
 #define GUESS_RESTS   10u /* doubled at most so often: 17 minutes */
 
 static uint64_t
@@ -103,8 +105,9 @@ oxv_token_want(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_wish
                                     .done = done,
                                     .ctx = ctx,
                                     .proves = wish.proves,
-                                    .due_us = oxv_clock_boot_us() + OXV_HELPER_CALL_US +
-                                              OXV_HELPER_START_US };
+                                    .is_asked = wish.is_asked,
+                                    .due_us = oxv_clock_boot_us() +
+                                              oxv_hook_number("token.wait_us", WAIT_US) };
     h->waiters = w;
     h->is_asked = h->is_asked || wish.is_asked;
     if (pin != NULL) {
@@ -120,6 +123,14 @@ oxv_token_want(struct oxv_keeper *k, struct oxv_helper *h, struct oxv_token_wish
         return;
     }
     oxv_token_begin(k, h);
+}
+
+void
+oxv_token_waiters_give_time(struct oxv_helper *h, uint64_t due_us)
+{
+    for (struct oxv_token_waiter *w = h->waiters; w != NULL; w = w->next) {
+        w->due_us = w->is_asked ? due_us : w->due_us;
+    }
 }
 
 /* A PIN that was typed goes with the request it came in. */

@@ -36,6 +36,7 @@ struct oxv_token_waiter {
     void *ctx;
     struct oxv_secret *pin; /* what this one typed; NULL: nothing */
     bool proves;
+    bool is_asked; /* a person: has the time that a PIN pad takes */
     uint64_t due_us;
 };
 
@@ -80,6 +81,8 @@ struct oxv_helper {
     uint64_t back_off_us;
     uint64_t retry_at_us; /* boot clock; 0: not by itself */
     unsigned failed_probes;
+    uint64_t well_since_us; /* boot clock; 0: it is not. The back-off is kept for some seconds */
+    uint64_t hurried_us;    /* boot clock: when it was last tried at once */
 
     struct oxv_token_keys *keys; /* NULL: none was wanted yet */
     uint64_t loaded_after;       /* eager loading is past this connection id; UINT64_MAX: done */

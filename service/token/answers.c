@@ -122,9 +122,12 @@ oxv_answer_trouble(struct oxv_helper *h, uint64_t id, const struct oxv_p11_fault
                                               .ckr = fault->ckr,
                                               .text = oxv_view_text(fault->text) };
 
-    if (h->token != NULL && fault->trouble == OXV_TOKEN_PIN) {
+    if (h->token != NULL &&
+        (fault->trouble == OXV_TOKEN_PIN || fault->trouble == OXV_TOKEN_ABSENT)) {
         oxv_p11_token_status(h->token, &status);
     }
+    trouble.login_failed = status.login_failed && fault->trouble == OXV_TOKEN_ABSENT ? 1 : 0;
+    status.refused.is_set = status.refused.is_set && fault->trouble == OXV_TOKEN_PIN;
     if (status.refused.is_set) {
         trouble.refused_salt = oxv_view(status.refused.salt, sizeof status.refused.salt);
         trouble.refused_hash = oxv_view(status.refused.hash, sizeof status.refused.hash);

@@ -25,17 +25,18 @@ run_open(struct oxv_helper *h, const struct oxv_job *job, const void *fields)
 }
 
 static bool
-take_refused(struct oxv_view salt, struct oxv_view hash, struct oxv_p11_refused_pin *out)
+take_refused(struct oxv_view salt, struct oxv_view hash, struct oxv_p11_refused_pins *out)
 {
     if (salt.len == 0 && hash.len == 0) {
         return true;
     }
-    if (salt.len != sizeof out->salt || hash.len != sizeof out->hash) {
+    if (salt.len != sizeof out->salt || hash.len == 0 || hash.len > sizeof out->hashes ||
+        hash.len % OXV_P11_PIN_HASH_BYTES != 0) {
         return false;
     }
     memcpy(out->salt, salt.data, salt.len);
-    memcpy(out->hash, hash.data, hash.len);
-    out->is_set = true;
+    memcpy(out->hashes, hash.data, hash.len);
+    out->count = hash.len / OXV_P11_PIN_HASH_BYTES;
     return true;
 }
 

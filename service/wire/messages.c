@@ -213,7 +213,6 @@ static const struct oxv_field helper_open_fields[] = {
     STRING_REQUIRED(oxv_msg_helper_open, module, 1, OXV_TOKEN_MODULE_MAX_BYTES),
     STRING_REQUIRED(oxv_msg_helper_open, uri, 2, OXV_TOKEN_URI_MAX_BYTES),
     U64(oxv_msg_helper_open, workers, 3, 64),
-    U64(oxv_msg_helper_open, owner_uid_plus1, 4, UID_MAX),
 };
 SHAPE(helper_open);
 
@@ -236,7 +235,7 @@ SHAPE(helper_token);
 static const struct oxv_field helper_login_fields[] = {
     BYTES(oxv_msg_helper_login, pin, 1, OXV_TOKEN_PIN_MAX_BYTES),
     BYTES(oxv_msg_helper_login, refused_salt, 2, 64),
-    BYTES(oxv_msg_helper_login, refused_hash, 3, 64),
+    BYTES(oxv_msg_helper_login, refused_hash, 3, 256),
     U64(oxv_msg_helper_login, again, 4, FLAG_MAX),
 };
 SHAPE(helper_login);
@@ -331,6 +330,7 @@ static const struct oxv_field helper_trouble_fields[] = {
     STRING(oxv_msg_helper_trouble, text, 3, TEXT_MAX_BYTES),
     BYTES(oxv_msg_helper_trouble, refused_salt, 4, 64),
     BYTES(oxv_msg_helper_trouble, refused_hash, 5, 64),
+    U64(oxv_msg_helper_trouble, login_failed, 6, FLAG_MAX),
 };
 SHAPE(helper_trouble);
 

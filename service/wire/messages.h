@@ -273,9 +273,8 @@ struct oxv_msg_pin {
 
 struct oxv_msg_helper_open {
     struct oxv_view module;
-    struct oxv_view uri;      /* RFC 7512; exactly one token has to fit */
-    uint64_t workers;         /* at most so many sessions beside the anchor; 0: 8 */
-    uint64_t owner_uid_plus1; /* a module of this user is loaded too; 0: only one of root */
+    struct oxv_view uri; /* RFC 7512; exactly one token has to fit */
+    uint64_t workers;    /* at most so many sessions beside the anchor; 0: 8 */
 };
 struct oxv_msg_helper_token {
     struct oxv_view uri; /* all four attributes, in the order model, manufacturer, serial, token */
@@ -292,7 +291,8 @@ struct oxv_msg_helper_token {
     struct oxv_view refused_salt;
     struct oxv_view refused_hash;
 };
-/* PIN and refused_* may be empty: a PIN pad, none was refused. */
+/* PIN and refused_* may be empty: a PIN pad, none was refused. refused_hash is one or more hashes
+ * of 32 bytes, all with that salt; a PIN that is refused now gets it too. */
 struct oxv_msg_helper_login {
     struct oxv_view pin;
     struct oxv_view refused_salt;
@@ -369,6 +369,7 @@ struct oxv_msg_helper_trouble {
     /* With PIN: as in HELPER_TOKEN. */
     struct oxv_view refused_salt;
     struct oxv_view refused_hash;
+    uint64_t login_failed; /* 1: a C_Login failed, but not for the PIN, less than a minute ago */
 };
 
 extern const struct oxv_shape oxv_msg_empty_shape;

@@ -1,6 +1,7 @@
 """Who may use a token that is logged in, and which PINs are tried when."""
 
 import os
+import threading
 
 import pytest
 from support import boxes, wire
@@ -212,24 +213,93 @@ def test_what_a_refused_start_advises_opens_the_vault(by_token, damaged):
     start(by_token)
 
 
+# PINs that were refused, and logins without an end
+
+
+def restart(keeper, source):
+    keeper.stop()
+    keeper.pin_sources = [("", source)]
+    keeper.start()
+    return keeper.frontend("admin")
+
+
+def test_each_pin_that_was_refused_is_remembered(keeper, admin):  # noqa: F811
+    document(keeper.add_token(admin))
+    keeper.token.pin = b"changed"
+    for pin in (b"1111", b"2222", b"3333", b"2222"):
+        channel, _peer = restart(keeper, pin)
+        keeper.wait_for_state(channel, "pin refused")
+        assert problem(keeper.login(channel, b"4444"))[0] == "wrong_seal"
+    assert keeper.token.refused_logins == 3 + 4  # a person's are all tried, the service's once each
+    channel, _peer = restart(keeper, b"4444")
+    keeper.wait_for_state(channel, "pin refused")
+    assert keeper.token.refused_logins == 7
+    document(keeper.login(channel, b"changed"))
+    channel, _peer = restart(keeper, b"changed")
+    keeper.wait_for_state(channel, "ready")
+
+
+def die(helper, *_):
+    helper.end()
+    return []
+
+
+def test_a_login_whose_end_was_not_seen_is_not_repeated_at_once(keeper, admin):  # noqa: F811
+    document(keeper.add_token(admin))
+    keeper.token.answers[wire.HELPER_LOGIN] = die
+    channel, _peer = restart(keeper, PIN)
+    logins = keeper.token.count(wire.HELPER_LOGIN)
+    keeper.until(lambda: keeper.tokens(channel)[0]["restarts"] > 0)
+    opens = keeper.token.count(wire.HELPER_OPEN)
+    keeper.token.wait(lambda: keeper.token.count(wire.HELPER_OPEN) > opens)
+    channel, _peer = restart(keeper, PIN)
+    keeper.wait_for_state(channel, "absent")
+    assert "less than a minute ago a login failed" in keeper.tokens(channel)[0]["detail"]
+    assert keeper.token.count(wire.HELPER_LOGIN) - logins <= 1
+    keeper.token.answers.clear()
+    document(keeper.login(channel))  # a person may
+    keeper.wait_for_state(channel, "ready")
+    channel, _peer = restart(keeper, PIN)
+    keeper.wait_for_state(channel, "ready")
+
+
+def test_a_login_that_the_device_failed_is_not_repeated_by_the_next_helper(keeper, admin):  # noqa: F811
+    document(keeper.add_token(admin))
+    logins = keeper.token.count(wire.HELPER_LOGIN)
+    keeper.token.answers[wire.HELPER_LOGIN] = lambda h, ident, _: [
+        h.trouble(ident, wire.ABSENT, 5, "C_Login failed", login_failed=1)]
+    opens = keeper.token.count(wire.HELPER_OPEN)
+    keeper.helpers[-1].end()
+    keeper.token.wait(lambda: keeper.token.count(wire.HELPER_OPEN) > opens + 1)  # replaced
+    assert keeper.token.count(wire.HELPER_LOGIN) == logins + 1
+
+
+def test_a_person_at_a_pin_pad_is_waited_for(hooks_build, monkeypatch):
+    for hook in ("token.login_us:300000", "token.wait_us:300000"):
+        harness = TokenHarness(hooks_build.libexec / "oxvault-keeper")
+        harness.environment["OXV_HOOK"] = hook
+        harness.init()
+        harness.start()
+        try:
+            channel, _peer = harness.frontend("admin")
+            harness.token.answers[wire.HELPER_OPEN] = lambda h, ident, _: [
+                h.tell(ident, pin_pad=1)]
+            typed = threading.Event()
+
+            def person(helper, ident, values):
+                assert 1 not in values
+                typed.wait(1.0)  # never set: longer than the others have
+                helper.logged_in = True
+                return [helper.tell(ident, pin_pad=1)]
+
+            harness.token.answers[wire.HELPER_LOGIN] = person
+            document(harness.add_token(channel, pin=None))
+            assert harness.lost == 0
+        finally:
+            harness.close()
+
+
 # Modules
-
-
-@pytest.mark.root
-@pytest.mark.parametrize("uid", [None, 60199])
-def test_init_with_role_users_takes_no_module_of_its_own_user(build, uid):
-    harness = TokenHarness(build.libexec / "oxvault-keeper")
-    try:
-        if uid is not None:
-            os.chown(harness.dir, uid, uid)
-            os.chmod(harness.dir.parent, 0o755)
-        harness.init_by_token(uid=uid)
-        kind, values = harness.token.calls[0]
-        assert kind == wire.HELPER_OPEN
-        owner = wire.number(values[4]) if 4 in values else None
-        assert owner == (os.getuid() + 1 if uid is None else None)
-    finally:
-        harness.close()
 
 
 def add_by_other_module(keeper, channel):

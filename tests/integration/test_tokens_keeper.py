@@ -527,6 +527,38 @@ def test_a_helper_that_dies_is_replaced_at_once(keeper, admin):
     assert keeper.tokens(admin)[0]["restarts"] == 1
 
 
+def test_a_helper_that_dies_each_time_is_followed_ever_more_slowly(keeper, admin):
+    channel = furnish(keeper, admin)
+    entries = len(states_logged(keeper))
+
+    def die(helper, *_):
+        helper.end()
+        return []
+
+    keeper.token.answers[wire.HELPER_SIGN] = \
+        lambda h, ident, v: None if v[3].startswith(boxes.CHECK_PREFIX) else die(h)
+    begin, asked = time.monotonic(), 0
+    while time.monotonic() - begin < 2.0:
+        assert problem(sign(keeper, channel))[0] == "token_unavailable"
+        asked += 1
+    restarts = keeper.tokens(admin)[0]["restarts"]
+    assert asked > 20 and 2 <= restarts <= 6, (asked, restarts)  # at once, then 0.2 s doubling
+    assert len(states_logged(keeper)) - entries <= 2 * restarts
+
+
+def test_a_helper_that_changes_its_word_writes_few_entries(keeper, admin):
+    document(keeper.add_token(admin))  # without connections: ready as soon as it is logged in
+    entries = len(states_logged(keeper))
+    begin, told = time.monotonic(), 0
+    while time.monotonic() - begin < 2.0:
+        keeper.helpers[-1].send(keeper.helpers[-1].tell(trouble=wire.ABSENT))
+        keeper.helpers[-1].send(keeper.helpers[-1].tell())
+        told += 1
+        assert keeper.state(admin)
+    assert told > 20
+    assert 2 <= len(states_logged(keeper)) - entries <= 12, told
+
+
 def test_a_helper_that_cannot_be_started_is_tried_again(keeper, admin):
     channel = furnish(keeper, admin)
     keeper.helper_fails = True

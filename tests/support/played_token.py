@@ -106,9 +106,9 @@ class PlayedHelper:
             (7, pin_pad), (8, self.token.generation), (9, 2)))
 
     @staticmethod
-    def trouble(ident, trouble, ckr=None, text=None, refused=()):
+    def trouble(ident, trouble, ckr=None, text=None, refused=(), login_failed=None):
         return wire.message(wire.HELPER_TROUBLE, ident, wire.fields(
-            (1, trouble), (2, ckr), (3, text), *zip((4, 5), refused)))
+            (1, trouble), (2, ckr), (3, text), *zip((4, 5), refused), (6, login_failed)))
 
     def _open(self, ident, values):
         assert values[1].decode() == MODULE, values
@@ -116,11 +116,12 @@ class PlayedHelper:
 
     def _login(self, ident, values):
         pin, salt, refused = values.get(1, b""), values.get(2, b""), values.get(3, b"")
-        if refused and not values.get(4) and hashlib.sha256(salt + pin).digest() == refused:
+        known = [refused[at:at + 32] for at in range(0, len(refused), 32)]
+        if not values.get(4) and hashlib.sha256(salt + pin).digest() in known:
             return self.trouble(ident, wire.PIN_TROUBLE, text="this PIN was refused before")
         if pin != self.token.pin:
             self.token.refused_logins += 1
-            salt = secrets.token_bytes(16)
+            salt = salt or secrets.token_bytes(16)
             return self.trouble(ident, wire.PIN_TROUBLE, 0xA0, "the token refused the PIN",
                                 (salt, hashlib.sha256(salt + pin).digest()))
         self.logged_in = True

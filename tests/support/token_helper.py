@@ -182,8 +182,8 @@ class Helper:
 
     # The requests
 
-    def open(self, module, uri, workers=None, owner=os.geteuid() + 1):
-        return self.call(OPEN, TOKEN, (1, module), (2, uri), (3, workers), (4, owner))
+    def open(self, module, uri, workers=None):
+        return self.call(OPEN, TOKEN, (1, module), (2, uri), (3, workers))
 
     def login(self, pin=None, refused=None, again=0):
         salt, hashed = refused or (None, None)

@@ -290,7 +290,7 @@ a_refused_pin_is_known_again_only_with_its_token(void **state)
     bool is = false;
 
     (void)state;
-    assert_int_equal(oxv_p11_refused_pin_make(pin, "pkcs11:token=a", &refused), OXV_OK);
+    assert_int_equal(oxv_p11_refused_pin_make(pin, "pkcs11:token=a", NULL, &refused), OXV_OK);
     assert_int_equal(oxv_p11_refused_pin_is(&refused, pin, "pkcs11:token=a", &is), OXV_OK);
     assert_true(is);
     assert_int_equal(oxv_p11_refused_pin_is(&refused, other, "pkcs11:token=a", &is), OXV_OK);
@@ -301,6 +301,32 @@ a_refused_pin_is_known_again_only_with_its_token(void **state)
     is = true;
     assert_int_equal(oxv_p11_refused_pin_is(&none, pin, "pkcs11:token=a", &is), OXV_OK);
     assert_false(is);
+}
+
+static void
+of_several_refused_pins_each_is_known_again(void **state)
+{
+    static const char *const texts[] = { "1234", "1235", "1236" };
+    struct oxv_p11_refused_pins known = { 0 };
+    struct oxv_p11_refused_pin found = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        OXV_AUTO(oxv_secret_freep)
+        struct oxv_secret *pin = oxv_secret_copy(oxv_view_text(texts[i]));
+        struct oxv_p11_refused_pin made = { 0 };
+
+        assert_int_equal(oxv_p11_refused_pin_find(&known, pin, "pkcs11:token=a", &found), OXV_OK);
+        assert_false(found.is_set);
+        assert_int_equal(oxv_p11_refused_pin_make(pin, "pkcs11:token=a", i == 0 ? NULL : known.salt,
+                                                  &made),
+                         OXV_OK);
+        memcpy(known.salt, made.salt, sizeof known.salt);
+        memcpy(known.hashes[known.count++], made.hash, sizeof made.hash);
+        assert_int_equal(oxv_p11_refused_pin_find(&known, pin, "pkcs11:token=a", &found), OXV_OK);
+        assert_true(found.is_set);
+        assert_memory_equal(found.hash, made.hash, sizeof made.hash);
+    }
 }
 
 /* What a child of the process that loaded the module may do: nothing. */
@@ -353,6 +379,7 @@ main(void)
         cmocka_unit_test(a_uri_with_a_control_byte_in_a_value_is_refused),
         cmocka_unit_test(a_module_file_gives_path_and_init_string),
         cmocka_unit_test(a_refused_pin_is_known_again_only_with_its_token),
+        cmocka_unit_test(of_several_refused_pins_each_is_known_again),
         cmocka_unit_test(a_forked_child_is_refused_without_touching_the_module),
     };
 

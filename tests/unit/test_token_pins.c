@@ -158,15 +158,46 @@ the_nearest_pin_is_taken(void **state)
     assert_pin(pins, URI, "ci", "of label");
 }
 
-static void
-refuse(struct oxv_token_pins *pins, const char *uri, const char *hash)
+/* A hash of 32 bytes that ends in `hash`; an empty one stays empty. */
+static struct oxv_view
+hash_of(const char *hash, uint8_t out[OXV_REFUSED_HASH_BYTES])
 {
+    size_t len = strlen(hash);
+
+    memset(out, 'h', OXV_REFUSED_HASH_BYTES);
+    memcpy(out + OXV_REFUSED_HASH_BYTES - len, hash, len);
+    return oxv_view(out, len == 0 ? 0 : OXV_REFUSED_HASH_BYTES);
+}
+
+static void
+refuse_salted(struct oxv_token_pins *pins, const char *uri, const char *salt, const char *hash)
+{
+    uint8_t bytes[OXV_REFUSED_HASH_BYTES];
     struct oxv_refused_pin refused = { .token_uri = oxv_view_text(uri),
-                                       .salt = oxv_view_text("salt"),
-                                       .hash = oxv_view_text(hash),
+                                       .salt = oxv_view_text(salt),
+                                       .hash = hash_of(hash, bytes),
                                        .when_us = 7 };
 
     assert_true(oxv_token_pins_refuse(pins, dir_fd, &refused));
+}
+
+static void
+refuse(struct oxv_token_pins *pins, const char *uri, const char *hash)
+{
+    refuse_salted(pins, uri, "salt", hash);
+}
+
+/* Is this the n-th that is remembered, of so many? */
+static void
+assert_refused(const struct oxv_token_pins *pins, size_t n, size_t count, const char *hash)
+{
+    uint8_t bytes[OXV_REFUSED_HASH_BYTES];
+    struct oxv_refused_pin refused = oxv_token_pins_refused(pins, oxv_view_text(URI));
+
+    assert_int_equal(refused.hash.len, count * OXV_REFUSED_HASH_BYTES);
+    assert_true(oxv_view_equals(oxv_view_slice(refused.hash, n * OXV_REFUSED_HASH_BYTES,
+                                               OXV_REFUSED_HASH_BYTES),
+                                hash_of(hash, bytes)));
 }
 
 static void
@@ -185,13 +216,100 @@ what_was_refused_outlives_a_restart(void **state)
     oxv_token_pins_load(again, dir_fd);
     struct oxv_refused_pin refused = oxv_token_pins_refused(again, oxv_view_text(URI));
 
-    assert_true(oxv_view_is(refused.hash, "third") && oxv_view_is(refused.salt, "salt"));
+    assert_true(oxv_view_is(refused.salt, "salt"));
+    assert_refused(again, 0, 2, "first");
+    assert_refused(again, 1, 2, "third");
     assert_int_equal(refused.when_us, 7);
     assert_int_equal(oxv_token_pins_refused(again, oxv_view_text("pkcs11:token=3")).hash.len, 0);
     oxv_token_pins_clear(again, dir_fd, oxv_view_text(URI));
     oxv_token_pins_load(pins, dir_fd);
     assert_int_equal(oxv_token_pins_refused(pins, oxv_view_text(URI)).hash.len, 0);
     assert_int_not_equal(oxv_token_pins_refused(pins, oxv_view_text("pkcs11:token=2")).hash.len, 0);
+}
+
+/* The PIN file's, and those that people typed: none of them is offered again. */
+static void
+all_that_was_refused_is_remembered_up_to_a_bound(void **state)
+{
+    OXV_AUTO(oxv_token_pins_freep) struct oxv_token_pins *pins = new_pins();
+    char hash[8];
+
+    (void)state;
+    for (unsigned i = 0; i < OXV_REFUSED_OF_ONE; i++) {
+        (void)snprintf(hash, sizeof hash, "%u", i);
+        refuse(pins, URI, hash);
+        refuse(pins, URI, hash); /* it was tried again: still one */
+    }
+    oxv_token_pins_load(pins, dir_fd);
+    assert_null(oxv_token_pins_hindrance(pins, oxv_view_text(URI)));
+    assert_refused(pins, 0, OXV_REFUSED_OF_ONE, "0");
+    assert_refused(pins, OXV_REFUSED_OF_ONE - 1, OXV_REFUSED_OF_ONE, "7");
+    refuse(pins, URI, "8");
+    for (int i = 0; i < 2; i++) {
+        assert_non_null(oxv_token_pins_hindrance(pins, oxv_view_text(URI)));
+        refuse(pins, URI, "9"); /* does not make the first ones unknown */
+        oxv_token_pins_load(pins, dir_fd);
+    }
+    oxv_token_pins_clear(pins, dir_fd, oxv_view_text(URI));
+    assert_null(oxv_token_pins_hindrance(pins, oxv_view_text(URI)));
+    refuse(pins, URI, "first");
+    refuse_salted(pins, URI, "other", "second");
+    assert_non_null(oxv_token_pins_hindrance(pins, oxv_view_text(URI)));
+}
+
+static uint64_t
+tried(const struct oxv_token_pins *pins)
+{
+    return oxv_token_pins_refused(pins, oxv_view_text(URI)).tried_us;
+}
+
+static void
+a_login_without_an_end_outlives_a_restart(void **state)
+{
+    OXV_AUTO(oxv_token_pins_freep) struct oxv_token_pins *pins = new_pins();
+    struct oxv_view uri = oxv_view_text(URI);
+
+    (void)state;
+    assert_true(oxv_token_pins_tried(pins, dir_fd, uri, 0));
+    assert_int_equal(faccessat(dir_fd, OXV_TOKEN_PINS_FILE, F_OK, 0), -1); /* nothing to say */
+    assert_true(oxv_token_pins_tried(pins, dir_fd, uri, 5));
+    oxv_token_pins_load(pins, dir_fd);
+    assert_int_equal(tried(pins), 5);
+    assert_null(oxv_token_pins_hindrance(pins, uri));
+    assert_true(oxv_token_pins_tried(pins, dir_fd, uri, 0));
+    oxv_token_pins_load(pins, dir_fd);
+    assert_int_equal(tried(pins), 0);
+    refuse(pins, URI, "first");
+    assert_true(oxv_token_pins_tried(pins, dir_fd, uri, 6)); /* beside what was refused */
+    oxv_token_pins_load(pins, dir_fd);
+    assert_int_equal(tried(pins), 6);
+    assert_refused(pins, 0, 1, "first");
+    refuse(pins, URI, "second"); /* an end */
+    oxv_token_pins_load(pins, dir_fd);
+    assert_int_equal(tried(pins), 0);
+    assert_refused(pins, 1, 2, "second");
+    assert_true(oxv_token_pins_tried(pins, dir_fd, uri, 7));
+    oxv_token_pins_clear(pins, dir_fd, uri);
+    oxv_token_pins_load(pins, dir_fd);
+    assert_int_equal(tried(pins), 0);
+    assert_int_equal(oxv_token_pins_refused(pins, uri).hash.len, 0);
+}
+
+/* After damage a login that only began is no sign that a person was there. */
+static void
+a_login_without_an_end_says_nothing_of_a_damaged_file(void **state)
+{
+    OXV_AUTO(oxv_token_pins_freep) struct oxv_token_pins *pins = new_pins();
+
+    (void)state;
+    assert_int_equal(oxv_replace_file_at(dir_fd, OXV_TOKEN_PINS_FILE, 0600,
+                                         oxv_view_text("damaged"), NULL),
+                     OXV_OK);
+    oxv_token_pins_load(pins, dir_fd);
+    assert_true(oxv_token_pins_tried(pins, dir_fd, oxv_view_text(URI), 5));
+    oxv_token_pins_load(pins, dir_fd);
+    assert_int_equal(tried(pins), 5);
+    assert_non_null(oxv_token_pins_hindrance(pins, oxv_view_text(URI)));
 }
 
 static void
@@ -312,6 +430,10 @@ main(void)
         cmocka_unit_test(what_cannot_be_kept_is_told),
         cmocka_unit_test(the_nearest_pin_is_taken),
         cmocka_unit_test_teardown(what_was_refused_outlives_a_restart, forget_file),
+        cmocka_unit_test_teardown(all_that_was_refused_is_remembered_up_to_a_bound, forget_file),
+        cmocka_unit_test_teardown(a_login_without_an_end_outlives_a_restart, forget_file),
+        cmocka_unit_test_teardown(a_login_without_an_end_says_nothing_of_a_damaged_file,
+                                  forget_file),
         cmocka_unit_test_teardown(more_tokens_than_fit_push_out_one, forget_file),
         cmocka_unit_test_teardown(a_damaged_file_is_noticed_at_every_length, forget_file),
         cmocka_unit_test_teardown(after_damage_each_token_is_unknown_until_its_own_login,
