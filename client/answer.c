@@ -14,19 +14,34 @@
 #define LOG(T)                                                                                     \
     FIELD(struct T, "log", log_origin, "origin", OXV_ANSWER_TEXT, true),                           \
         FIELD(struct T, "log", log_index, "index", OXV_ANSWER_U64, true)
+#define PROOF(T) FIELD(struct T, "log", proof, "proof", OXV_ANSWER_TEXT, false)
 #define SHAPE(T, table)                                                                            \
     {                                                                                              \
         .fields = (table), .count = sizeof(table) / sizeof((table)[0]),                            \
         .struct_size = sizeof(struct T), .storage_offset = offsetof(struct T, storage)             \
     }
 
+/* The shape of a T that begins a P. */
+#define PROVED_SHAPE(P, T, table)                                                                  \
+    {                                                                                              \
+        .fields = (table), .count = sizeof(table) / sizeof((table)[0]),                            \
+        .struct_size = sizeof(struct P), .storage_offset = offsetof(struct T, storage)             \
+    }
+
+_Static_assert(offsetof(struct oxv_proved_oauth1, result) == 0 &&
+                   offsetof(struct oxv_proved_token_passport, result) == 0 &&
+                   offsetof(struct oxv_proved_connect_password, result) == 0,
+               "a result must begin what it is part of");
+
 static const struct oxv_answer_field oauth1_fields[] = {
     NEEDS_TEXT(oxv_client_oauth1, authorization),
     NEEDS_U64(oxv_client_oauth1, timestamp),
     NEEDS_TEXT(oxv_client_oauth1, nonce),
     LOG(oxv_client_oauth1),
+    PROOF(oxv_proved_oauth1),
 };
-const struct oxv_answer_shape oxv_answer_oauth1 = SHAPE(oxv_client_oauth1, oauth1_fields);
+const struct oxv_answer_shape oxv_answer_oauth1 =
+    PROVED_SHAPE(oxv_proved_oauth1, oxv_client_oauth1, oauth1_fields);
 
 static const struct oxv_answer_field token_passport_fields[] = {
     NEEDS_TEXT(oxv_client_token_passport, account),
@@ -40,17 +55,19 @@ static const struct oxv_answer_field token_passport_fields[] = {
           true),
     NEEDS_TEXT(oxv_client_token_passport, xml),
     LOG(oxv_client_token_passport),
+    PROOF(oxv_proved_token_passport),
 };
 const struct oxv_answer_shape oxv_answer_token_passport =
-    SHAPE(oxv_client_token_passport, token_passport_fields);
+    PROVED_SHAPE(oxv_proved_token_passport, oxv_client_token_passport, token_passport_fields);
 
 static const struct oxv_answer_field connect_password_fields[] = {
     NEEDS_TEXT(oxv_client_connect_password, user),
     NEEDS_TEXT(oxv_client_connect_password, password),
     LOG(oxv_client_connect_password),
+    PROOF(oxv_proved_connect_password),
 };
 const struct oxv_answer_shape oxv_answer_connect_password =
-    SHAPE(oxv_client_connect_password, connect_password_fields);
+    PROVED_SHAPE(oxv_proved_connect_password, oxv_client_connect_password, connect_password_fields);
 
 static const struct oxv_answer_field connection_fields[] = {
     NEEDS_U64(oxv_client_connection, id),

@@ -26,7 +26,21 @@ struct oxv_answer_shape {
     size_t storage_offset; /* of the member `storage` */
 };
 
-/* What the library gives out. */
+/* Signatures as they are made: a program sees the first member, and asks for the others. */
+struct oxv_proved_oauth1 {
+    struct oxv_client_oauth1 result;
+    const char *proof;
+};
+struct oxv_proved_token_passport {
+    struct oxv_client_token_passport result;
+    const char *proof;
+};
+struct oxv_proved_connect_password {
+    struct oxv_client_connect_password result;
+    const char *proof;
+};
+
+/* What the library gives out; of signatures the structs above. */
 extern const struct oxv_answer_shape oxv_answer_oauth1;
 extern const struct oxv_answer_shape oxv_answer_token_passport;
 extern const struct oxv_answer_shape oxv_answer_connect_password;

@@ -122,6 +122,7 @@ write_request(struct oxv_writer *w, const struct oxv_client_request *request,
     write_member(w, "url", request->url);
     write_form(w, request);
     write_member(w, "version", request->version);
+    oxv_write_text(w, request->proof != 0 ? ",\"proof\":true" : "");
     oxv_write_u8(w, '}');
     return OXV_CLIENT_OK;
 }

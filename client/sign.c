@@ -87,6 +87,25 @@ oxv_client_sign_connect_password(struct oxv_client *client,
     return code;
 }
 
+/* Each result was made as the first member of a struct of these. */
+const char *
+oxv_client_oauth1_proof(const struct oxv_client_oauth1 *result)
+{
+    return result == NULL ? "" : ((const struct oxv_proved_oauth1 *)result)->proof;
+}
+
+const char *
+oxv_client_token_passport_proof(const struct oxv_client_token_passport *result)
+{
+    return result == NULL ? "" : ((const struct oxv_proved_token_passport *)result)->proof;
+}
+
+const char *
+oxv_client_connect_password_proof(const struct oxv_client_connect_password *result)
+{
+    return result == NULL ? "" : ((const struct oxv_proved_connect_password *)result)->proof;
+}
+
 void
 oxv_client_oauth1_free(struct oxv_client_oauth1 *result)
 {

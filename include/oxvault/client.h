@@ -100,7 +100,8 @@ struct oxv_client_request {
     const struct oxv_client_pair *form; /* oauth1: the parameters of a form-encoded body */
     size_t form_count;
     const char *version;     /* token-passport: "2025_2"; NULL: the service's default */
-    const void *reserved[3]; /* NULL */
+    uintptr_t proof;         /* not 0: the result has the proof of its log entry, see below */
+    const void *reserved[2]; /* NULL */
 };
 
 /* Results belong to the caller: give each to its free function. `storage` is the library's. */
@@ -219,6 +220,15 @@ enum oxv_client_code oxv_client_sign_batch(struct oxv_client *client,
                                            const struct oxv_client_request *requests, size_t count,
                                            struct oxv_client_batch **out,
                                            struct oxv_client_error *error);
+
+/*
+ * Of a result (of a batch item too) that was asked for with `proof`: a C2SP tlog-proof, with the
+ * entry itself, that the entry is in the log; a text that `oxvault log verify --proof` checks. It
+ * belongs to the result. "" where there is none.
+ */
+const char *oxv_client_oauth1_proof(const struct oxv_client_oauth1 *result);
+const char *oxv_client_token_passport_proof(const struct oxv_client_token_passport *result);
+const char *oxv_client_connect_password_proof(const struct oxv_client_connect_password *result);
 
 /* Every connection for which this caller has a grant, or the one of that name. */
 enum oxv_client_code oxv_client_connections(struct oxv_client *client,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support import oauth, process
+from support import oauth, process, tlog
 from support.backends import every_backend
 from support.credentials import A1, EMPLOYEE_URL
 
@@ -139,7 +139,8 @@ class Request(ctypes.Structure):
     _fields_ = [
         ("kind", ctypes.c_int), ("connection", ctypes.c_char_p), ("method", ctypes.c_char_p),
         ("url", ctypes.c_char_p), ("form", ctypes.c_void_p), ("form_count", ctypes.c_size_t),
-        ("version", ctypes.c_char_p), ("reserved", ctypes.c_void_p * 3),
+        ("version", ctypes.c_char_p), ("proof", ctypes.c_void_p),
+        ("reserved", ctypes.c_void_p * 2),
     ]
 
 
@@ -244,6 +245,21 @@ def test_a_signature_by_ffi(library, acme):
     assert oauth.verifies(header, "GET", EMPLOYEE_URL, A1.secrets)
     entry = acme.log_entries()[index]
     assert (entry["type"], entry["outcome"], entry["connection"]) == ("sign", "allowed", "acme")
+
+
+@pytest.mark.plain
+def test_a_proof_by_ffi(library, acme):
+    library.oxv_client_oauth1_proof.restype = ctypes.c_char_p
+    with client_of(library, acme) as client:
+        for wanted in (1, 0):
+            request = Request(connection=b"acme", method=b"GET", url=EMPLOYEE_URL.encode(), proof=wanted)
+            result, error = ctypes.POINTER(OAuth1)(), Error()
+            client.check(library.oxv_client_sign_oauth1(
+                client.handle, ctypes.byref(request), ctypes.byref(result), ctypes.byref(error)), error)
+            text = library.oxv_client_oauth1_proof(result).decode()
+            index = result.contents.log_index
+            library.oxv_client_oauth1_free(result)
+            assert (tlog.Proof(text).number == index) if wanted else text == ""
 
 
 @every_backend

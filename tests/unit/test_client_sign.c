@@ -172,6 +172,83 @@ sends_a_connect_password_request_and_reads_its_answer(void **state)
     oxv_client_connect_password_free(result);
 }
 
+#define WITH_PROOF(members) members "\"log\":{\"origin\":\"o\",\"index\":7,\"proof\":\"a\\nb\\n\"}}"
+#define PROVED_OAUTH1       WITH_PROOF("{\"authorization\":\"OAuth x\",\"timestamp\":1,\"nonce\":\"N\",")
+#define PROVED_PASSPORT                                                                            \
+    WITH_PROOF(                                                                                    \
+        "{\"account\":\"A\",\"consumer_key\":\"CK\",\"token\":\"T\",\"nonce\":\"N\","              \
+        "\"timestamp\":12,\"signature\":{\"algorithm\":\"x\",\"value\":\"S=\"},\"xml\":\"<a/>\",")
+#define PROVED_PASSWORD WITH_PROOF("{\"user\":\"TBA\",\"password\":\"p\",")
+
+static void
+asks_for_a_proof_and_gives_it_out(void **state)
+{
+    struct fixture *f = *state;
+    struct oxv_client_request request = get_request;
+    struct oxv_client_oauth1 *oauth1 = NULL;
+    struct oxv_client_token_passport *passport = NULL;
+    struct oxv_client_connect_password *password = NULL;
+
+    request.proof = 1;
+    f->script.body = PROVED_OAUTH1;
+    assert_int_equal(oxv_client_sign_oauth1(f->client, &request, &oauth1, NULL), OXV_CLIENT_OK);
+    assert_non_null(strstr(f->script.got, ",\"proof\":true}"));
+    assert_string_equal(oxv_client_oauth1_proof(oauth1), "a\nb\n");
+    assert_int_equal(oauth1->log_index, 7);
+    oxv_client_oauth1_free(oauth1);
+    request.method = request.url = NULL;
+    f->script.body = PROVED_PASSPORT;
+    assert_int_equal(oxv_client_sign_token_passport(f->client, &request, &passport, NULL),
+                     OXV_CLIENT_OK);
+    assert_string_equal(f->script.got, "{\"connection\":\"acme\",\"proof\":true}");
+    assert_string_equal(oxv_client_token_passport_proof(passport), "a\nb\n");
+    oxv_client_token_passport_free(passport);
+    f->script.body = PROVED_PASSWORD;
+    assert_int_equal(oxv_client_sign_connect_password(f->client, &request, &password, NULL),
+                     OXV_CLIENT_OK);
+    assert_string_equal(oxv_client_connect_password_proof(password), "a\nb\n");
+    oxv_client_connect_password_free(password);
+}
+
+static void
+without_a_proof_it_is_empty(void **state)
+{
+    struct fixture *f = *state;
+    struct oxv_client_oauth1 *result = NULL;
+
+    assert_int_equal(oxv_client_sign_oauth1(f->client, &get_request, &result, NULL), OXV_CLIENT_OK);
+    assert_string_equal(oxv_client_oauth1_proof(result), "");
+    oxv_client_oauth1_free(result);
+    assert_string_equal(oxv_client_oauth1_proof(NULL), "");
+    assert_string_equal(oxv_client_token_passport_proof(NULL), "");
+    assert_string_equal(oxv_client_connect_password_proof(NULL), "");
+}
+
+static void
+a_batch_gives_out_proofs_by_item(void **state)
+{
+    const struct oxv_client_request requests[] = {
+        { .kind = OXV_CLIENT_OAUTH1, .connection = "a", .method = "GET", .url = "u", .proof = 1 },
+        { .kind = OXV_CLIENT_TOKEN_PASSPORT, .connection = "b" },
+        { .kind = OXV_CLIENT_CONNECT_PASSWORD, .connection = "c", .proof = 1 },
+    };
+    struct fixture *f = *state;
+    struct oxv_client_batch *batch = NULL;
+
+    f->script.body = "{\"responses\":[" PROVED_OAUTH1 "," PASSPORT_ANSWER "," PROVED_PASSWORD "]}";
+    assert_int_equal(oxv_client_sign_batch(f->client, requests, 3, &batch, NULL), OXV_CLIENT_OK);
+    assert_string_equal(f->script.got,
+                        "{\"requests\":[{\"connection\":\"a\",\"kind\":\"oauth1\",\"method\":\"GET"
+                        "\",\"url\":\"u\",\"proof\":true},{\"connection\":\"b\",\"kind\":"
+                        "\"token-passport\"},{\"connection\":\"c\",\"kind\":\"connect-password\","
+                        "\"proof\":true}]}");
+    assert_string_equal(oxv_client_oauth1_proof(batch->items[0].oauth1), "a\nb\n");
+    assert_string_equal(oxv_client_token_passport_proof(batch->items[1].token_passport), "");
+    assert_string_equal(oxv_client_connect_password_proof(batch->items[2].connect_password),
+                        "a\nb\n");
+    oxv_client_batch_free(batch);
+}
+
 static void
 refuses_a_wrong_call_without_sending(void **state)
 {
@@ -609,6 +686,9 @@ main(void)
         WITH_DOOR(sends_an_oauth1_request_and_reads_its_answer),
         WITH_DOOR(sends_a_token_passport_request_and_reads_its_answer),
         WITH_DOOR(sends_a_connect_password_request_and_reads_its_answer),
+        WITH_DOOR(asks_for_a_proof_and_gives_it_out),
+        WITH_DOOR(without_a_proof_it_is_empty),
+        WITH_DOOR(a_batch_gives_out_proofs_by_item),
         WITH_DOOR(refuses_a_wrong_call_without_sending),
         WITH_DOOR(refuses_a_request_beyond_64_kib),
         WITH_DOOR(gives_a_problem_as_a_typed_error),
