@@ -1,10 +1,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/io.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/door.h"
 #include "cli/escape.h"
+#include "cli/new_file.h"
 #include "include/oxvault/client.h"
 #include "vault/records.h"
 
@@ -81,7 +83,27 @@ print_written(const struct oxv_cli *cli, const struct oxv_writer *w)
     return OXV_EXIT_DONE;
 }
 
-/* The three kinds: asks, prints, frees. *w is room for the JSON. */
+/* The file of --proof, where it was given. Nothing is printed before it is there. */
+static enum oxv_exit
+put_proof(const struct oxv_cli *cli, struct oxv_new_file *file, const char *proof)
+{
+    struct oxv_err err = { 0 };
+
+    if (file->fd < 0) {
+        return OXV_EXIT_DONE;
+    }
+    if (proof[0] == '\0') {
+        return oxv_cli_fail(cli, OXV_EXIT_FAILED,
+                            "the answer has no proof: is this door the "
+                            "service's?");
+    }
+    if (oxv_write_all(file->fd, oxv_view_text(proof)) != OXV_OK) {
+        (void)oxv_fail_errno(&err, "cannot write %s", file->path);
+        return oxv_cli_err(cli, &err);
+    }
+    return oxv_new_file_commit(file, &err) == OXV_OK ? OXV_EXIT_DONE : oxv_cli_err(cli, &err);
+}
+
 /* What a hostile door sends must not act on the terminal, nor add a header line for curl. */
 static bool
 is_header_text(const char *text)
@@ -94,9 +116,11 @@ is_header_text(const char *text)
     return true;
 }
 
+/* The three kinds: asks, writes the proof, prints, frees. *w is room for the JSON. */
 static enum oxv_exit
 sign_oauth1(const struct oxv_cli *cli, struct oxv_client *client,
-            const struct oxv_client_request *request, struct oxv_writer *w)
+            const struct oxv_client_request *request, struct oxv_new_file *proof,
+            struct oxv_writer *w)
 {
     struct oxv_client_oauth1 *result = NULL;
     struct oxv_client_error error;
@@ -110,6 +134,8 @@ sign_oauth1(const struct oxv_cli *cli, struct oxv_client *client,
                             "the answer holds no header value: is this door "
                             "the service's?");
     }
+    enum oxv_exit code = put_proof(cli, proof, oxv_client_oauth1_proof(result));
+
     if (cli->json) {
         print_member(w, "{\"authorization\":", result->authorization);
         oxv_write_text(w, ",\"timestamp\":");
@@ -122,12 +148,13 @@ sign_oauth1(const struct oxv_cli *cli, struct oxv_client *client,
         oxv_write_u8(w, '\n');
     }
     oxv_client_oauth1_free(result);
-    return print_written(cli, w);
+    return code == OXV_EXIT_DONE ? print_written(cli, w) : code;
 }
 
 static enum oxv_exit
 sign_token_passport(const struct oxv_cli *cli, struct oxv_client *client,
-                    const struct oxv_client_request *request, struct oxv_writer *w)
+                    const struct oxv_client_request *request, struct oxv_new_file *proof,
+                    struct oxv_writer *w)
 {
     struct oxv_client_token_passport *result = NULL;
     struct oxv_client_error error;
@@ -135,6 +162,8 @@ sign_token_passport(const struct oxv_cli *cli, struct oxv_client *client,
     if (oxv_client_sign_token_passport(client, request, &result, &error) != OXV_CLIENT_OK) {
         return oxv_cli_client_error(cli, &error);
     }
+    enum oxv_exit code = put_proof(cli, proof, oxv_client_token_passport_proof(result));
+
     if (cli->json) {
         print_member(w, "{\"account\":", result->account);
         print_member(w, ",\"consumer_key\":", result->consumer_key);
@@ -151,12 +180,13 @@ sign_token_passport(const struct oxv_cli *cli, struct oxv_client *client,
         oxv_write_u8(w, '\n');
     }
     oxv_client_token_passport_free(result);
-    return print_written(cli, w);
+    return code == OXV_EXIT_DONE ? print_written(cli, w) : code;
 }
 
 static enum oxv_exit
 sign_connect_password(const struct oxv_cli *cli, struct oxv_client *client,
-                      const struct oxv_client_request *request, struct oxv_writer *w)
+                      const struct oxv_client_request *request, struct oxv_new_file *proof,
+                      struct oxv_writer *w)
 {
     struct oxv_client_connect_password *result = NULL;
     struct oxv_client_error error;
@@ -164,6 +194,8 @@ sign_connect_password(const struct oxv_cli *cli, struct oxv_client *client,
     if (oxv_client_sign_connect_password(client, request, &result, &error) != OXV_CLIENT_OK) {
         return oxv_cli_client_error(cli, &error);
     }
+    enum oxv_exit code = put_proof(cli, proof, oxv_client_connect_password_proof(result));
+
     if (cli->json) {
         print_member(w, "{\"user\":", result->user);
         print_member(w, ",\"password\":", result->password);
@@ -173,7 +205,7 @@ sign_connect_password(const struct oxv_cli *cli, struct oxv_client *client,
         oxv_write_u8(w, '\n');
     }
     oxv_client_connect_password_free(result);
-    return print_written(cli, w);
+    return code == OXV_EXIT_DONE ? print_written(cli, w) : code;
 }
 
 static enum oxv_exit
@@ -200,6 +232,7 @@ read_request(const struct oxv_cli *cli, const struct form *form, struct oxv_clie
         .form = form->pairs,
         .form_count = form->count,
         .version = oxv_cli_option(cli, "soap-version"),
+        .proof = oxv_cli_option(cli, "proof") != NULL,
     };
     return OXV_EXIT_DONE;
 }
@@ -210,6 +243,8 @@ oxv_cmd_sign(struct oxv_cli *cli)
     static uint8_t buffer[256 * 1024];
     OXV_AUTO(form_done) struct form form = { .count = 0 };
     OXV_AUTO(client_closep) struct oxv_client *client = NULL;
+    OXV_AUTO(oxv_new_file_done) struct oxv_new_file proof = { .fd = -1 };
+    struct oxv_err err = { 0 };
     struct oxv_writer w = oxv_writer(buffer, sizeof buffer);
     struct oxv_client_request request;
     struct oxv_client_error error;
@@ -222,12 +257,17 @@ oxv_cmd_sign(struct oxv_cli *cli)
     if (code != OXV_EXIT_DONE) {
         return code;
     }
+    if (request.proof != 0 &&
+        oxv_new_file_open(oxv_cli_option(cli, "proof"), &proof, &err) != OXV_OK) {
+        return oxv_cli_err(cli, &err); /* before anything is signed */
+    }
     if (oxv_client_open(path, NULL, &client, &error) != OXV_CLIENT_OK) {
         return oxv_cli_client_error(cli, &error);
     }
     if (kind == OXV_KIND_TOKEN_PASSPORT) {
-        return sign_token_passport(cli, client, &request, &w);
+        return sign_token_passport(cli, client, &request, &proof, &w);
     }
-    return kind == OXV_KIND_CONNECT_PASSWORD ? sign_connect_password(cli, client, &request, &w)
-                                             : sign_oauth1(cli, client, &request, &w);
+    return kind == OXV_KIND_CONNECT_PASSWORD
+               ? sign_connect_password(cli, client, &request, &proof, &w)
+               : sign_oauth1(cli, client, &request, &proof, &w);
 }

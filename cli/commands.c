@@ -201,6 +201,7 @@ static const struct oxv_option sign_options[] = {
     { "form", 0, true, "NAME=VALUE", "a parameter of a form-encoded body" },
     { "kind", 0, false, "KIND", "oauth1 (default), token-passport or connect-password" },
     { "soap-version", 0, false, "VERSION", "token-passport: like 2025_2" },
+    { "proof", 0, false, "FILE", "write the proof there that the log has this signature" },
     { 0 },
 };
 
@@ -396,7 +397,8 @@ const struct oxv_command oxv_commands[] = {
       "What is on the token stays there.", NULL, oxv_cmd_token_remove },
     { "sign", "CONNECTION [METHOD URL]", 1, 3, "print the Authorization header for one request",
       "For --kind token-passport and connect-password there is no METHOD and no URL; printed is\n"
-      "the SOAP header element, or the password.",
+      "the SOAP header element, or the password. The proof of --proof holds its entry, and is\n"
+      "checked by: log verify --proof FILE --key KEY",
       sign_options, oxv_cmd_sign },
     { "log show", "", 0, 0, "show entries of the access log", NULL, log_show_options,
       oxv_cmd_log_show },

@@ -721,6 +721,26 @@ def test_the_other_kinds(acme):
 
 
 @every_backend
+def test_the_proof_of_a_signature_goes_into_a_file(acme):
+    key, proof = acme.base / "log.vkey", acme.base / "proof"
+    key.write_text([e["log_key"] for e in acme.log_entries() if e["type"] == "log.key"][-1] + "\n")
+    for words in (["GET", EMPLOYEE_URL], ["--kind", "token-passport"], ["--kind", "connect-password"]):
+        plain = acme.oxvault("sign", "acme", *words, "--proof", proof).stdout
+        assert len(plain.splitlines()) == 1 and "tlog-proof" not in plain
+        assert proof.stat().st_mode & 0o777 == 0o600
+        said = acme.oxvault_json("log", "verify", "--proof", proof, "--key", key)
+        assert (said["verdict"], json.loads(said["entry"])["type"]) == ("proved", "sign")
+        place = acme.oxvault_json("sign", "acme", *words, "--proof", proof)["log"]
+        assert acme.oxvault_json("log", "verify", "--proof", proof, "--key", key)["index"] == place["index"]
+    before = len(acme.log_entries())
+    refused(acme, FAILED, "sign", "acme", "GET", EMPLOYEE_URL, "--proof", acme.base / "none/proof")
+    assert len(acme.log_entries()) == before
+    proof.unlink()
+    refused(acme, DENIED, "sign", "nobody", "GET", EMPLOYEE_URL, "--proof", proof)
+    assert not proof.exists()
+
+
+@every_backend
 def test_a_refused_signature_is_exit_3_and_a_malformed_url_1(acme):
     refused(acme, DENIED, "sign", "acme", "GET", "https://example.com/services/x")
     refused(acme, DENIED, "sign", "nobody", "GET", EMPLOYEE_URL)
