@@ -172,3 +172,37 @@ def test_refusals_have_no_proof(acme):
     assert (answer.status, "log" in answer.json) == (403, False)
     answer = sign(acme, "oauth1", proof=True)
     assert answer.status == 200
+
+
+@pytest.mark.hooks
+def test_without_memory_for_a_proof_the_signature_is_kept_back(make_service, hooks_build):
+    service = make_service(hooks_build)
+    service.init()
+    service.start()
+    service.furnish()
+    service.restart(environment={"OXV_HOOK": "log.proof.memory:fail:2"})
+    check(service, sign(service, "oauth1", proof=True).json)
+    answer = sign(service, "oauth1", proof=True)
+    assert (answer.status, answer.code) == (500, "internal")
+    assert "no memory for its proof" in answer.json["detail"]
+    entry = service.log_entries()[-1]
+    assert (entry["type"], entry["outcome"]) == ("sign", "allowed")
+    check_log(service, [check(service, sign(service, "oauth1", proof=True).json)])
+
+
+@pytest.mark.hooks
+def test_no_proof_leaves_where_the_log_breaks(make_service, hooks_build):
+    service = make_service(hooks_build)
+    service.init()
+    service.start()
+    service.furnish()
+    service.restart(environment={"OXV_HOOK": "log.before_sync:fail:8"})
+    answers = [sign(service, "oauth1", proof=True) for _ in range(9)]
+    assert answers[0].status == 200
+    for answer in answers:
+        if answer.status == 200:
+            check(service, answer.json)
+        else:
+            assert (answer.status, answer.code) == (503, "log_unavailable")
+            assert "log" not in answer.json
+    assert answers[-1].status == 503
