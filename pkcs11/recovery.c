@@ -350,9 +350,9 @@ check_ready(struct oxv_p11_token *token, struct oxv_p11_fault *fault)
     if (!token->is_logged_in) {
         enum oxv_token_trouble t = repeat_status(token, fault);
 
-        return t == OXV_TOKEN_PIN ? t
-                                  : oxv_p11_fault(fault, OXV_TOKEN_NEEDS_PIN, CKR_OK,
-                                                  "the token needs its PIN");
+        return t == OXV_TOKEN_PIN
+                   ? t
+                   : oxv_p11_fault(fault, OXV_TOKEN_NEEDS_PIN, CKR_OK, "the token needs its PIN");
     }
     return OXV_TOKEN_FINE;
 }
