@@ -36,6 +36,23 @@ oxv_closedirp(DIR **dir)
     errno = saved;
 }
 
+bool
+oxv_dir_is_empty(int dir_fd)
+{
+    OXV_AUTO(oxv_closep) int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    OXV_AUTO(oxv_closedirp) DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    const struct dirent *entry;
+    bool empty = dir != NULL;
+
+    if (dir != NULL) {
+        (void)oxv_fd_take(&copy); /* dir owns it now */
+    }
+    while (empty && (entry = readdir(dir)) != NULL) {
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    }
+    return empty;
+}
+
 int
 oxv_fd_take(int *fd)
 {

@@ -17,6 +17,9 @@ int oxv_fd_take(int *fd);
 /* For OXV_AUTO(oxv_closedirp): closes a directory that was only read, unless NULL; keeps errno. */
 void oxv_closedirp(DIR **dir);
 
+/* Is there nothing in the directory but . and ..? False also where it cannot be read. */
+bool oxv_dir_is_empty(int dir_fd);
+
 /* Writes all bytes, resuming after EINTR and short writes. OXV_E_IO with errno kept. */
 OXV_MUST_USE enum oxv_status oxv_write_all(int fd, struct oxv_view bytes);
 

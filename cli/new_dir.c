@@ -1,31 +1,10 @@
 #include "cli/new_dir.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/io.h"
-
-/* Is there nothing in it but . and ..? */
-static bool
-is_empty(int dir_fd)
-{
-    int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *entry;
-    bool empty = dir != NULL;
-
-    if (dir == NULL) {
-        oxv_closep(&copy);
-        return false;
-    }
-    while (empty && (entry = readdir(dir)) != NULL) {
-        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-    }
-    (void)closedir(dir); /* was only read */
-    return empty;
-}
 
 static enum oxv_exit
 open_directory(const struct oxv_cli *cli, struct oxv_new_dir *dir)
@@ -37,7 +16,7 @@ open_directory(const struct oxv_cli *cli, struct oxv_new_dir *dir)
         (void)oxv_fail_errno(&err, "cannot open the directory %s", cli->dir);
         return oxv_cli_err(cli, &err);
     }
-    if (!is_empty(dir->fd)) {
+    if (!oxv_dir_is_empty(dir->fd)) {
         return oxv_cli_fail(cli, OXV_EXIT_FAILED,
                             "%s is not empty: a new vault needs a directory of its own", cli->dir);
     }
@@ -81,7 +60,7 @@ oxv_new_dir_take(const struct oxv_cli *cli, const struct oxv_spawn_user *user,
 bool
 oxv_new_dir_undo(const struct oxv_cli *cli, const struct oxv_new_dir *dir)
 {
-    if (dir->fd >= 0 && (dir->made || dir->taken) && !is_empty(dir->fd)) {
+    if (dir->fd >= 0 && (dir->made || dir->taken) && !oxv_dir_is_empty(dir->fd)) {
         oxv_cli_warn("%s is not empty: look at what is there before you remove it", cli->dir);
         return false;
     }

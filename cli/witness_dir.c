@@ -1,6 +1,5 @@
 #include "cli/witness_dir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -42,24 +41,6 @@ oxv_witness_dir_free(struct oxv_witness_dir *dir)
 }
 
 /* ---- making ---- */
-
-static bool
-is_empty(int dir_fd)
-{
-    int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    OXV_AUTO(oxv_closedirp) DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *entry;
-    bool empty = dir != NULL;
-
-    if (dir == NULL) {
-        oxv_closep(&copy);
-        return false;
-    }
-    while (empty && (entry = readdir(dir)) != NULL) {
-        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-    }
-    return empty;
-}
 
 /* The seed follows, in base64, then a newline. */
 static enum oxv_status
@@ -124,7 +105,7 @@ oxv_witness_dir_make(const char *path, const char *name, struct oxv_vkey *vkey, 
     if (fd < 0) {
         return oxv_fail_errno(err, "cannot open %s", path);
     }
-    if (!is_empty(fd)) {
+    if (!oxv_dir_is_empty(fd)) {
         return oxv_fail(err, OXV_E_CONFLICT,
                         "%s is not empty: a witness needs a directory of its own", path);
     }

@@ -343,6 +343,22 @@ a_hook_counts_its_own_arrivals(void **state)
 }
 #endif
 
+/* The descriptor can be asked again: it was not read itself. */
+static void
+an_empty_directory_has_nothing_but_its_dots(void **state)
+{
+    struct directory *d = *state;
+
+    assert_true(oxv_dir_is_empty(d->fd));
+    OXV_AUTO(oxv_closep) int fd = openat(d->fd, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    assert_false(oxv_dir_is_empty(d->fd));
+    assert_false(oxv_dir_is_empty(fd)); /* no directory */
+    assert_int_equal(unlinkat(d->fd, "file", 0), 0);
+    assert_true(oxv_dir_is_empty(d->fd));
+}
+
 int
 main(void)
 {
@@ -351,6 +367,7 @@ main(void)
         T(a_file_is_replaced_whole_with_its_mode),
         T(what_lies_where_the_new_file_is_written_goes),
         T(the_directory_of_a_name_is_synced_or_named),
+        T(an_empty_directory_has_nothing_but_its_dots),
         T(reading_tells_what_is_wrong),
         T(secret_files_belong_to_the_reader_alone),
         T(secrets_are_read_with_one_newline_less),
