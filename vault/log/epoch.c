@@ -99,10 +99,8 @@ static enum oxv_status
 vkey_text(const struct oxv_log *log, const uint8_t public_key[OXV_NOTE_PUBLIC_KEY_BYTES],
           struct oxv_writer *w)
 {
-    struct oxv_vkey vkey = { .name = "" };
+    struct oxv_vkey vkey = oxv_vkey_of(log->origin, public_key);
 
-    memcpy(vkey.name, log->origin, sizeof vkey.name);
-    memcpy(vkey.public_key, public_key, sizeof vkey.public_key);
     oxv_vkey_write(w, &vkey);
     return w->failed ? OXV_E_LIMIT : OXV_OK;
 }

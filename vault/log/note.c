@@ -98,6 +98,17 @@ write_key(struct oxv_writer *w, uint8_t type, const struct oxv_vkey *vkey)
     oxv_write_base64(w, oxv_view(typed, sizeof typed));
 }
 
+struct oxv_vkey
+oxv_vkey_of(const char name[OXV_LOG_ORIGIN_MAX_BYTES],
+            const uint8_t public_key[OXV_NOTE_PUBLIC_KEY_BYTES])
+{
+    struct oxv_vkey vkey;
+
+    memcpy(vkey.name, name, sizeof vkey.name);
+    memcpy(vkey.public_key, public_key, sizeof vkey.public_key);
+    return vkey;
+}
+
 void
 oxv_vkey_write(struct oxv_writer *w, const struct oxv_vkey *vkey)
 {

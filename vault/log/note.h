@@ -27,6 +27,10 @@ struct oxv_vkey {
     uint8_t public_key[OXV_NOTE_PUBLIC_KEY_BYTES];
 };
 
+/* The key of that name, which is a log's origin. */
+struct oxv_vkey oxv_vkey_of(const char name[OXV_LOG_ORIGIN_MAX_BYTES],
+                            const uint8_t public_key[OXV_NOTE_PUBLIC_KEY_BYTES]);
+
 /* What a commit vouches for. */
 struct oxv_checkpoint {
     const char *origin;

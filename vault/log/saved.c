@@ -61,10 +61,7 @@ is_signed(const struct oxv_saved *saved, size_t i)
     bool found = false;
 
     for (size_t k = 0; k < mark->key_count; k++) {
-        struct oxv_vkey key = { .name = "" };
-
-        memcpy(key.name, saved->heads[i].origin, sizeof key.name);
-        memcpy(key.public_key, mark->keys[k], sizeof key.public_key);
+        struct oxv_vkey key = oxv_vkey_of(saved->heads[i].origin, mark->keys[k]);
         enum oxv_status st = oxv_note_check(&saved->notes[i], &key);
 
         if (st == OXV_E_FORGED) {

@@ -148,7 +148,7 @@ know(struct oxv_chain *chain, const struct oxv_chain *whole)
 static bool
 is_continued(const struct oxv_part *part, const struct oxv_chain *chain)
 {
-    struct oxv_vkey vkey = { .name = "" }; /* with the key that the chain has now */
+    struct oxv_vkey vkey = oxv_vkey_of(chain->origin, chain->public_key);
     struct oxv_chain whole;
     struct oxv_chain alone;
     struct oxv_chain_fault fault;
@@ -156,8 +156,6 @@ is_continued(const struct oxv_part *part, const struct oxv_chain *chain)
 
     memcpy(&whole, chain, sizeof whole); /* with what is between the members */
     whole.segment_first = part->chain.segment_first;
-    memcpy(vkey.name, chain->origin, sizeof vkey.name);
-    memcpy(vkey.public_key, chain->public_key, sizeof vkey.public_key);
     begin_chain(&alone, part, &vkey, chain->hasher);
     if (oxv_chain_feed(&whole, line, &fault) != OXV_OK ||
         oxv_chain_feed(&alone, line, &fault) != OXV_OK) {
