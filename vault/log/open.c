@@ -45,7 +45,6 @@ make_key(struct oxv_log *log, const struct oxv_secret *wrap_key, char *vkey_text
          struct oxv_err *err)
 {
     uint8_t empty_root[OXV_HASH_BYTES];
-    struct oxv_vkey vkey = { 0 };
     struct oxv_writer w = oxv_writer(vkey_text, OXV_LOG_VKEY_MAX_BYTES - 1);
 
     oxv_tree_root(&log->tree, log->hasher, empty_root);
@@ -53,8 +52,8 @@ make_key(struct oxv_log *log, const struct oxv_secret *wrap_key, char *vkey_text
     if (log->wrap_key == NULL || oxv_epoch_key_init(&log->key, 0, 0, empty_root) != OXV_OK) {
         return oxv_fail(err, OXV_E_MEMORY, "no locked memory left for the log's key");
     }
-    memcpy(vkey.name, log->origin, sizeof vkey.name);
-    memcpy(vkey.public_key, log->key.public_key, sizeof vkey.public_key);
+    struct oxv_vkey vkey = oxv_vkey_of(log->origin, log->key.public_key);
+
     oxv_vkey_write(&w, &vkey);
     if (w.failed) {
         return oxv_fail(err, OXV_E_LIMIT, "the log's origin is too long");
@@ -303,13 +302,19 @@ refuse_keys(const struct key_file *key, const struct oxv_chain *good, struct oxv
                     (uintmax_t)good->epoch);
 }
 
+/* What take_key() found; of the file beside epoch.key. */
+struct next_key {
+    bool is_there;
+    bool is_taken; /* it is the key of the log's epoch */
+};
+
 /*
  * Takes the file whose key the log names (design.md 7): a kill while an epoch ended can have left
  * the next key's file beside it, before or after the log named that key.
  */
 static enum oxv_status
 take_key(struct oxv_log *log, const struct oxv_chain *good, const struct oxv_secret *start,
-         struct oxv_err *err)
+         struct next_key *found, struct oxv_err *err)
 {
     struct key_file key = { 0 };
     struct key_file next = { 0 };
@@ -338,21 +343,20 @@ take_key(struct oxv_log *log, const struct oxv_chain *good, const struct oxv_sec
     if (st == OXV_OK) {
         st = check_key(log, good, err);
     }
-    log->has_next_key_file = next.is_there;
-    log->takes_next_key_file = takes_next;
+    *found = (struct next_key){ .is_there = next.is_there, .is_taken = takes_next };
     return st;
 }
 
 /* Makes the folder what take_key() found it to be. */
 static enum oxv_status
-settle_key_files(struct oxv_log *log, struct oxv_err *err)
+settle_key_files(const struct oxv_log *log, const struct next_key *found, struct oxv_err *err)
 {
-    if (!log->has_next_key_file) {
+    if (!found->is_there) {
         return OXV_OK;
     }
-    int failed = log->takes_next_key_file ? renameat(log->dir_fd, OXV_EPOCH_NEXT_KEY_NAME,
-                                                     log->dir_fd, OXV_EPOCH_KEY_NAME)
-                                          : unlinkat(log->dir_fd, OXV_EPOCH_NEXT_KEY_NAME, 0);
+    int failed = found->is_taken ? renameat(log->dir_fd, OXV_EPOCH_NEXT_KEY_NAME, log->dir_fd,
+                                            OXV_EPOCH_KEY_NAME)
+                                 : unlinkat(log->dir_fd, OXV_EPOCH_NEXT_KEY_NAME, 0);
 
     if (failed != 0 || fsync(log->dir_fd) != 0) {
         return oxv_fail_errno(err, "cannot put log/%s in its place", OXV_EPOCH_NEXT_KEY_NAME);
@@ -462,6 +466,7 @@ oxv_log_open(int vault_fd, const char *genesis_vkey, const struct oxv_secret *wr
 {
     OXV_AUTO(oxv_log_freep) struct oxv_log *log = NULL;
     struct oxv_log_opened told = { 0 };
+    struct next_key next = { 0 };
     struct oxv_vkey vkey;
     struct oxv_walk walk;
     enum oxv_status st = oxv_log_attach(vault_fd, &log, err);
@@ -473,13 +478,13 @@ oxv_log_open(int vault_fd, const char *genesis_vkey, const struct oxv_secret *wr
         st = walk_all(log, &vkey, &walk, err);
     }
     if (st == OXV_OK) {
-        st = take_key(log, &walk.good, wrap_key, err);
+        st = take_key(log, &walk.good, wrap_key, &next, err);
     }
     if (st == OXV_OK) {
         st = oxv_log_key_make(log->origin, wrap_key, &log->log_key, err);
     }
     if (st == OXV_OK) {
-        st = settle_key_files(log, err);
+        st = settle_key_files(log, &next, err);
     }
     if (st == OXV_OK) {
         st = recover(log, &walk, &told, err);

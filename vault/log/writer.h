@@ -60,8 +60,6 @@ struct oxv_log {
     struct oxv_log_part parts[OXV_LOG_GROUP_MAX_PARTS];
     size_t part_count;
     bool broken;
-    bool has_next_key_file;    /* at open: epoch.key.next was there, */
-    bool takes_next_key_file;  /* and is the key of the log's epoch */
     uint64_t checkpoint_size;  /* of log/checkpoint, as far as this process wrote it */
     struct oxv_wanted *wanted; /* proofs of the open group and what follows; NULL: none */
     bool has_unlogged_torn;    /* torn/...new files, to be renamed after the next commit */
