@@ -23,10 +23,8 @@ run_done(struct oxv_init_run *run)
 static enum oxv_exit
 open_by_passphrase(const struct oxv_cli *cli, struct oxv_init_run *run)
 {
-    static const struct oxv_passphrase_source source = { "passphrase-file", "passphrase-fd",
-                                                         "Passphrase of the vault: ", false };
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *passphrase = NULL;
-    enum oxv_exit code = oxv_material_passphrase(cli, &source, &passphrase);
+    enum oxv_exit code = oxv_material_passphrase(cli, &oxv_vault_passphrase, &passphrase);
 
     run->seal = "passphrase";
     return code == OXV_EXIT_DONE ? oxv_material_pipe(cli, passphrase, &run->secret_fd) : code;

@@ -93,10 +93,8 @@ add_passphrase_file(const struct oxv_cli *cli, struct candidates *c, const char 
 static enum oxv_exit
 ask_passphrase(const struct oxv_cli *cli, struct candidates *c)
 {
-    static const struct oxv_passphrase_source source = { "passphrase-file", "passphrase-fd",
-                                                         "Passphrase of the vault: ", false };
     OXV_AUTO(oxv_secret_freep) struct oxv_secret *passphrase = NULL;
-    enum oxv_exit code = oxv_material_passphrase(cli, &source, &passphrase);
+    enum oxv_exit code = oxv_material_passphrase(cli, &oxv_vault_passphrase, &passphrase);
 
     return code == OXV_EXIT_DONE ? add_secret(cli, c, OXV_SEAL_PASSPHRASE, passphrase) : code;
 }

@@ -186,12 +186,9 @@ read_pin(const struct oxv_cli *cli, struct oxv_view health, struct attempt *atte
 static enum oxv_exit
 read_secret(const struct oxv_cli *cli, struct oxv_view health, struct attempt *attempt)
 {
-    static const struct oxv_passphrase_source source = { "passphrase-file", "passphrase-fd",
-                                                         "Passphrase of the vault: ", false };
-
     switch (attempt->kind) {
     case OXV_SEAL_PASSPHRASE:
-        return oxv_material_passphrase(cli, &source, &attempt->secret);
+        return oxv_material_passphrase(cli, &oxv_vault_passphrase, &attempt->secret);
     case OXV_SEAL_KEYFILE:
         return oxv_material_keyfile(cli, oxv_cli_option(cli, "keyfile"), false, &attempt->secret);
     case OXV_SEAL_TOKEN:

@@ -17,6 +17,9 @@
 #include "cli/prompt.h"
 #include "cli/token_uri.h"
 
+const struct oxv_passphrase_source oxv_vault_passphrase = { "passphrase-file", "passphrase-fd",
+                                                            "Passphrase of the vault: ", false };
+
 #define FD_MAX 65535u
 
 /* No core file, and no other process of this user looks in. */

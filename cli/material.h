@@ -14,6 +14,9 @@ struct oxv_passphrase_source {
     bool twice; /* ask again, and compare: for a new one */
 };
 
+/* One that opens the vault now: --passphrase-file, --passphrase-fd. */
+extern const struct oxv_passphrase_source oxv_vault_passphrase;
+
 /* What a secret of one line is called in messages, and how long it may be. */
 struct oxv_material_kind {
     const char *name; /* "passphrase" */
