@@ -133,6 +133,23 @@ add_page(const struct oxv_cli *cli, struct oxv_view page, const char *member,
 }
 
 enum oxv_exit
+oxv_door_order(struct oxv_cli *cli, const char *path, const char *done)
+{
+    OXV_AUTO(oxv_buffer_done) struct oxv_buffer answer = { 0 };
+    enum oxv_exit code = oxv_door_call(cli, "POST", path, oxv_view_text("{}"), &answer);
+
+    if (code != OXV_EXIT_DONE) {
+        return code;
+    }
+    if (cli->json) {
+        oxv_door_print_json(&answer);
+    } else {
+        (void)puts(done);
+    }
+    return OXV_EXIT_DONE;
+}
+
+enum oxv_exit
 oxv_door_list(struct oxv_cli *cli, const char *path, const char *member, struct oxv_buffer *out)
 {
     OXV_AUTO(oxv_buffer_done) struct oxv_buffer page = { 0 };

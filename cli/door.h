@@ -18,6 +18,8 @@ enum oxv_exit oxv_door_path(const struct oxv_cli *cli, enum oxv_cli_door door, c
  */
 enum oxv_exit oxv_door_call(struct oxv_cli *cli, const char *method, const char *path,
                             struct oxv_view body, struct oxv_buffer *answer);
+/* Posts {} there; then prints the answer, or what was done in words. */
+enum oxv_exit oxv_door_order(struct oxv_cli *cli, const char *path, const char *done);
 /* At any door, telling instead of saying: *error is filled. */
 enum oxv_client_code oxv_door_try(struct oxv_cli *cli, enum oxv_cli_door door,
                                   const struct oxv_http_request *request,
