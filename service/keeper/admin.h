@@ -56,6 +56,11 @@ void oxv_admin_token_login(struct oxv_keeper *k, const struct oxv_request *reque
 void oxv_admin_token_remove(struct oxv_keeper *k, const struct oxv_request *request);
 
 /* import.c */
+
+#define OXV_SESSION_CHARS 32u /* of what names an import or a backup while it runs */
+
+/* Draws the name of a new session. */
+void oxv_session_draw(char session[OXV_SESSION_CHARS + 1]);
 void oxv_import_begin(struct oxv_keeper *k, const struct oxv_request *request);
 void oxv_import_chunk(struct oxv_keeper *k, const struct oxv_request *request);
 void oxv_import_commit(struct oxv_keeper *k, const struct oxv_request *request);

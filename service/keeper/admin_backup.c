@@ -1,5 +1,4 @@
 /* `oxvault backup`: the file leaves in pieces, as they are asked for; one backup at a time. */
-#include <sodium.h>
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -7,12 +6,11 @@
 #include "service/keeper/events.h"
 #include "vault/backup.h"
 
-#define SESSION_BYTES    16u
 #define BACKUP_SILENT_US 60000000u
 #define BASE64_MAX_BYTES (4u * ((OXV_BACKUP_PIECE_MAX_BYTES + 2u) / 3u))
 
 struct oxv_backup_session {
-    char session[2 * SESSION_BYTES + 1];
+    char session[OXV_SESSION_CHARS + 1];
     uint64_t uid;
     uint64_t last_us; /* boot clock, of the last request */
     uint64_t pieces;  /* given */
@@ -45,9 +43,7 @@ begin(struct oxv_keeper *k, const struct oxv_request *request, struct oxv_err *e
 {
     uint8_t root[32];
     uint8_t note[OXV_LOG_CHECKPOINT_MAX_BYTES];
-    uint8_t session[SESSION_BYTES];
     struct oxv_writer w = oxv_writer(note, sizeof note);
-    struct oxv_writer hex;
 
     oxv_log_root(k->log, root);
     oxv_log_checkpoint(k->log, &w);
@@ -59,9 +55,7 @@ begin(struct oxv_keeper *k, const struct oxv_request *request, struct oxv_err *e
     if (k->backup == NULL) {
         return oxv_fail(err, OXV_E_MEMORY, "no memory for a backup");
     }
-    randombytes_buf(session, sizeof session);
-    hex = oxv_writer(k->backup->session, sizeof k->backup->session);
-    oxv_write_hex(&hex, oxv_view(session, sizeof session));
+    oxv_session_draw(k->backup->session);
     k->backup->uid = request->uid;
     k->backup->last_us = k->now_boot_us;
     return oxv_backup_new(k->vault, &log, &k->backup->backup, err);

@@ -7,11 +7,10 @@
 #include "service/keeper/challenges.h"
 #include "service/keeper/events.h"
 
-#define SESSION_BYTES    16u
 #define IMPORT_SILENT_US 60000000u
 
 struct oxv_import {
-    char session[2 * SESSION_BYTES + 1];
+    char session[OXV_SESSION_CHARS + 1];
     uint64_t uid;
     uint64_t last_us; /* boot clock, of the last chunk */
     uint64_t chunks;
@@ -63,11 +62,18 @@ answer_challenge(struct oxv_keeper *k, const struct oxv_request *request)
 }
 
 void
+oxv_session_draw(char session[OXV_SESSION_CHARS + 1])
+{
+    uint8_t bytes[OXV_SESSION_CHARS / 2];
+
+    randombytes_buf(bytes, sizeof bytes);
+    (void)sodium_bin2hex(session, OXV_SESSION_CHARS + 1, bytes, sizeof bytes); /* its buffer */
+}
+
+void
 oxv_import_begin(struct oxv_keeper *k, const struct oxv_request *request)
 {
     struct oxv_admin_change c;
-    uint8_t session[SESSION_BYTES];
-    struct oxv_writer w;
 
     if (!oxv_admin_change_begin(&c, k, request)) {
         return;
@@ -81,9 +87,7 @@ oxv_import_begin(struct oxv_keeper *k, const struct oxv_request *request)
         oxv_admin_change_refuse(&c, OXV_ENTRY_CONNECTION_ADD, &err);
         return;
     }
-    randombytes_buf(session, sizeof session);
-    w = oxv_writer(import->session, sizeof import->session);
-    oxv_write_hex(&w, oxv_view(session, sizeof session));
+    oxv_session_draw(import->session);
     import->uid = request->uid;
     import->last_us = k->now_boot_us;
     import->change = oxv_change_take(&c.change);
