@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import threading
 import time
 from urllib.parse import quote
 
@@ -15,7 +14,7 @@ from support import oauth
 from support.credentials import A1, EMPLOYEE_URL
 from support.load import Load, not_in_log
 from support.process import process, wait_until
-from support.service import StartFailed, private_file
+from support.service import Build, StartFailed, private_file, public_directory
 from support.terminal import Terminal
 from support.token_service import LoginCounter, TokenService
 from support.tokens import SoftHsm, Tpm
@@ -275,25 +274,35 @@ def test_a_seal_whose_key_is_gone_says_what_to_do(make_token_service):
 # ---- a helper that hangs at the start ----
 
 
-def test_a_token_helper_that_hangs_at_the_start_is_replaced(make_token_service, hooks_build):
-    service = make_token_service(build=hooks_build)
+@pytest.fixture
+def stopping(hooks_build):
+    """A build whose token helper stops once before it does anything, where DIR/once is there."""
+    place = public_directory()
+    shutil.copytree(hooks_build.prefix, place / "tree", symlinks=True)
+    build = Build(place / "tree")
+    real = build.libexec / "real/oxvault-token"
+    real.parent.mkdir()
+    (build.libexec / "oxvault-token").rename(real)
+    (build.libexec / "oxvault-token").write_text(
+        f"#!/bin/sh\nif rmdir {place}/marks/once 2>/dev/null; then echo $$ >{place}/marks/pid; "
+        f'kill -STOP $$; fi\nexec {real} "$@"\n')
+    (build.libexec / "oxvault-token").chmod(0o755)
+    (place / "marks").mkdir()
+    (place / "marks").chmod(0o777)
+    yield build, place / "marks"
+    shutil.rmtree(place)
+
+
+def test_a_token_helper_that_hangs_at_the_start_is_replaced(make_token_service, stopping):
+    build, marks = stopping
+    service = make_token_service(build=build)
     service.init()
-    stopped = []
-
-    def stop_the_first():
-        """As it appears: before it has said that it opened the token."""
-        wait_until(lambda: service.daemon is not None, 5, "a start")
-        wait_until(lambda: service.helper_pids, 10, "a token helper")
-        stopped.extend(service.helper_pids)
-        os.kill(stopped[0], signal.SIGSTOP)
-
-    stopping = threading.Thread(target=stop_the_first)
-    stopping.start()
+    (marks / "once").mkdir()
     service.start(environment={"OXV_HOOK": "token.open_us:1000000"})  # else it is 30 s
-    stopping.join()
-    assert len(stopped) == 1
+    assert not (marks / "once").exists()
     assert "it did not answer in time" in service.stderr
-    assert stopped[0] not in service.helper_pids
+    assert len(service.helper_pids) == 1
+    assert int((marks / "pid").read_text()) not in service.helper_pids
 
 
 # ---- a PIN of one token is for no other ----
