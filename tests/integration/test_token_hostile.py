@@ -833,7 +833,7 @@ def test_a_crash_ends_the_helper_and_nothing_is_answered(build, token, call):
             helper.ask_sign(key, b"x")
         else:
             token.script(f"{call} crash")
-            helper.ask(144, (1, token.module), (2, token.uri), (4, os.geteuid() + 1))
+            helper.ask(144, (1, token.module), (2, token.uri))
             if call == "C_Login":
                 helper.answer(1)
                 helper.ask(145, (1, token.pin))

@@ -38,10 +38,11 @@ _FIELDS = {
     DONE: {},
     SEALED: {1: "mechanism", 2: "gcm_iv", 3: "key_id", 4: "key_hash", 5: "blob", 6: "value"},
     VALUE: {1: "value"},
-    TROUBLE: {1: "trouble", 2: "ckr", 3: "text", 4: "refused_salt", 5: "refused_hash"},
+    TROUBLE: {1: "trouble", 2: "ckr", 3: "text", 4: "refused_salt", 5: "refused_hash",
+              6: "login_failed"},
 }
 _NUMBERS = {"trouble", "ckr", "logged_in", "pin_state", "pin_pad", "generation", "workers", "oaep",
-            "key", "mechanism", "gcm_iv"}
+            "key", "mechanism", "gcm_iv", "login_failed"}
 _TEXTS = {"uri", "label", "text"}
 
 
